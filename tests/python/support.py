@@ -237,15 +237,21 @@ async def transport_and_socket(
     loop = asyncio.get_running_loop()
     ours, peer = tcp_pair()
     if small_buffers:
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        # Small enough for a mebibyte to leave a rest, large enough not to crawl.
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
     transport, protocol = await loop.create_connection(protocol_factory, sock=ours)
     try:
         yield transport, protocol, peer
     finally:
-        transport.abort()
+        if not protocol_lost(protocol):
+            transport.abort()
         peer.close()
         await drain_callbacks()
+
+
+def protocol_lost(protocol: Any) -> bool:
+    lost = getattr(protocol, "lost", None)
+    return lost is not None and lost.done()
 
 
 async def drain_callbacks(turns: int = 3) -> None:
