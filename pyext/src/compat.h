@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* CPython's versions: every gate of the extension module is here, with the change that it follows.
+ *
+ * The rest of pyext/src is written against the newest spelling; this header supplies it on the older ones (3.11 on).
+ */
+#ifndef EV_COMPAT_H
+#define EV_COMPAT_H
+
+#include <Python.h>
+
+/* 3.12 made member definitions part of Python.h and named their types Py_T_ (gh-93274); before, structmember.h has them. */
+#if PY_VERSION_HEX < 0x030C0000
+#include <structmember.h>
+#define Py_T_OBJECT_EX T_OBJECT_EX
+#define Py_T_PYSSIZET T_PYSSIZET
+#define Py_READONLY READONLY
+#endif
+
+/* 3.12 keeps the current exception as one object (gh-101578); before, it is a triple that may not be normalised. */
+#if PY_VERSION_HEX < 0x030C0000
+static inline PyObject *PyErr_GetRaisedException(void) {
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (type == NULL) {
+        return NULL;
+    }
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback != NULL) {
+        PyException_SetTraceback(value, traceback);
+        Py_DECREF(traceback);
+    }
+    Py_DECREF(type);
+    return value;
+}
+
+static inline void PyErr_SetRaisedException(PyObject *exception) {
+    PyObject *type = Py_NewRef((PyObject *)Py_TYPE(exception));
+    PyErr_Restore(type, exception, PyException_GetTraceback(exception));
+}
+#endif
+
+/* 3.12 has interpreters with a GIL of their own (PEP 684) and asks a module whether it bears that. */
+#if PY_VERSION_HEX >= 0x030C0000
+#define EV_SLOT_INTERPRETERS {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#else
+#define EV_SLOT_INTERPRETERS
+#endif
+
+/* 3.13 has builds without a GIL (PEP 703) and asks a module whether it can do without. A loop here can't yet: its engine is
+ * guarded by the interpreter's lock (evenloop/loop.h), so such a build is asked to keep it. */
+#if PY_VERSION_HEX >= 0x030D0000
+#define EV_SLOT_GIL {Py_mod_gil, Py_MOD_GIL_USED},
+#else
+#define EV_SLOT_GIL
+#endif
+
+/* 3.14's call_soon_threadsafe returns a handle whose cancel() may come from any thread (gh-128340). */
+#define EV_HAS_THREADSAFE_HANDLE (PY_VERSION_HEX >= 0x030E0000)
+
+/* A build without a GIL frees objects on any thread: the free lists of handles would need a lock, and stay empty there. */
+#ifdef Py_GIL_DISABLED
+#define EV_FREE_LIST_MAX 0
+#else
+#define EV_FREE_LIST_MAX 1024
+#endif
+
+#endif
