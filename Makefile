@@ -1,4 +1,125 @@
-# Evenloop: `make help` lists what can be asked for. (Grows with the tree.)
+# SPDX-License-Identifier: MIT
+#
+# What a person types. Each target installs what it lacks, builds what changed, shows progress, and on failure says what to
+# do next. PYTHON=... chooses the interpreter (CPython 3.11 or newer); everything made lands in build/.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+EVENLOOP_WINDOWS_PYTHON ?= 3.13
+EVENLOOP_BUILD_DIR ?= $(CURDIR)/build
+# Arguments for pytest and ctest, for example: make test-python PYTEST_ARGS="-k timers"
+PYTEST_ARGS ?=
+CTEST_ARGS ?=
+BENCH_ARGS ?=
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+export PYTHON EVENLOOP_WINDOWS_PYTHON EVENLOOP_BUILD_DIR
+
+B := $(EVENLOOP_BUILD_DIR)
+# Evaluated when used: before the bootstrap there may be no Python to ask.
+VENV = $$(tools/venv path)
+WINDOWS_C = $(B)/windows-x86_64
+PYTEST = -m pytest tests/python -p no:cacheprovider
+
 .PHONY: help
-help:
-	@echo "make run | test | windows | windows-test | bench | lint | cross-check | clean"
+help: ## this list
+	@echo "make TARGET [PYTHON=python3.13] [EVENLOOP_WINDOWS_PYTHON=3.11]"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+
+.PHONY: run
+run: ## build what is needed and run the tour, a real asyncio program
+	@tools/bootstrap build
+	@tools/venv package
+	@$(VENV)/bin/python -m evenloop examples/tour.py
+
+.PHONY: run-windows
+run-windows: windows ## the same tour in the Windows Python, under Wine
+	@PYTHONUTF8=1 PYTHONUNBUFFERED=1 tools/winpython -m evenloop examples/tour.py </dev/null | tr -d '\r'
+
+.PHONY: test
+test: ## the whole suite: C and Python, Linux and Windows, then under the sanitizers
+	@tools/bootstrap build test windows
+	@tools/suite test-c test-python windows-test asan-c asan-python
+
+.PHONY: test-c
+test-c: bootstrap-test ## the C tests (CMocka)
+	@tools/step "configuring the C tests" cmake --preset debug -B $(B)/debug
+	@tools/step "building the C tests" cmake --build $(B)/debug
+	@ctest --test-dir $(B)/debug --no-tests=error --output-on-failure --timeout 120 $(CTEST_ARGS)
+
+.PHONY: test-python
+test-python: bootstrap-build ## the Python tests (pytest)
+	@tools/venv test
+	@$(VENV)/bin/python $(PYTEST) -n $(JOBS) $(PYTEST_ARGS)
+
+.PHONY: windows
+windows: bootstrap-windows tools ## a Windows Python with the package in it, ready for tools/winpython
+	@$(B)/venv-tools/bin/python tools/build-windows
+
+.PHONY: windows-test
+windows-test: windows ## the C tests and the same Python tests, under Wine
+	@EVENLOOP_WIN_TIMEOUT=120 ctest --test-dir $(WINDOWS_C) --no-tests=error --output-on-failure --timeout 150 \
+	    $(CTEST_ARGS)
+	@EVENLOOP_WIN_TIMEOUT=1500 PYTHONUTF8=1 tools/winpython $(PYTEST) -n $(JOBS) $(PYTEST_ARGS) </dev/null | tr -d '\r'
+
+.PHONY: asan-c
+asan-c: bootstrap-test ## the C tests under the address and undefined-behaviour sanitizers
+	@tools/step "configuring the C tests for the sanitizers" cmake --preset asan -B $(B)/asan
+	@tools/step "building the C tests for the sanitizers" cmake --build $(B)/asan
+	@UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1 \
+	    ctest --test-dir $(B)/asan --no-tests=error --output-on-failure --timeout 240 $(CTEST_ARGS)
+
+.PHONY: asan-python
+asan-python: bootstrap-build ## the Python tests under the same sanitizers
+	@tools/venv test
+	@echo "==> building evenloop for the sanitizers"
+	@tools/asan-python $(PYTEST) -o timeout=240 $(PYTEST_ARGS)
+
+.PHONY: tsan-c
+tsan-c: bootstrap-test ## the C tests under the thread sanitizer
+	@tools/step "configuring the C tests for the thread sanitizer" cmake --preset tsan -B $(B)/tsan
+	@tools/step "building the C tests for the thread sanitizer" cmake --build $(B)/tsan
+	@ctest --test-dir $(B)/tsan --no-tests=error --output-on-failure --timeout 240 $(CTEST_ARGS)
+
+.PHONY: bench
+bench: bootstrap-build ## compare with a C server on libuv, asyncio and uvloop
+	@tools/venv bench
+	@tools/step "configuring the benchmark programs" cmake -S . -B $(B)/bench -G Ninja -DCMAKE_BUILD_TYPE=Release \
+	    -DEVENLOOP_BUILD_BENCH=ON
+	@tools/step "building the benchmark programs" cmake --build $(B)/bench --target bench
+	@$(VENV)/bin/python bench/run.py --bin $(B)/bench/bench $(BENCH_ARGS)
+
+.PHONY: lint
+lint: tools ## ruff, mypy, clang-format
+	@$(B)/venv-tools/bin/ruff check .
+	@$(B)/venv-tools/bin/mypy
+	@git ls-files '*.c' '*.h' | xargs $(B)/venv-tools/bin/clang-format --dry-run --Werror
+	@echo "lint: clean"
+
+.PHONY: cross-check
+cross-check: tools bootstrap-build ## compile for Windows ARM64 and macOS ARM64
+	@for system in windows-arm64 macos-arm64; do \
+	    tools/step "configuring for $$system" cmake --preset $$system -B $(B)/$$system; \
+	    tools/step "compiling for $$system" cmake --build $(B)/$$system; \
+	done
+	@echo "cross-check: both compile"
+
+.PHONY: tools
+tools: bootstrap-build ## the tools environment: zig, ruff, mypy, clang-format
+	@tools/venv tools
+
+.PHONY: bootstrap-build bootstrap-test bootstrap-windows
+bootstrap-build:
+	@tools/bootstrap build
+bootstrap-test:
+	@tools/bootstrap build test
+bootstrap-windows:
+	@tools/bootstrap build test windows
+
+.PHONY: clean
+clean: ## remove build/ and end its Wine server
+	@if [ -d $(B)/wine ] && command -v wineserver >/dev/null; then WINEPREFIX=$(B)/wine wineserver -k || true; fi
+	@rm -rf $(B)
