@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/* What the engine's files share with one another and with nobody else.
+ *
+ * Owns no state. The rules that every file keeps: a callback from libuv first calls el__enter, before
+ * it looks at anything of the loop's; nothing is asked of libuv while loop->blocked is true and the
+ * caller may be another thread; after every upcall the state is looked at again.
+ */
+#ifndef EVENLOOP_INTERNAL_H
+#define EVENLOOP_INTERNAL_H
+
+#include <assert.h>
+#include <stddef.h>
+
+#include <uv.h>
+
+#include <evenloop/child.h>
+#include <evenloop/listener.h>
+#include <evenloop/loop.h>
+#include <evenloop/poll.h>
+#include <evenloop/stream.h>
+#include <evenshim/memory.h>
+#include <evenshim/process.h>
+
+#define el__container(pointer, type, member)                                                       \
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
+static inline el_loop_t *el__loop_of(const uv_loop_t *uv) {
+    return (el_loop_t *)uv->data;
+}
+
+/* loop.c */
+
+/* Takes the lock back, at the first sign of life after a wait. */
+void el__unblock(el_loop_t *loop);
+
+static inline void el__enter(el_loop_t *loop) {
+    if (loop->blocked) {
+        el__unblock(loop);
+    }
+}
+
+static inline bool el__forked(const el_loop_t *loop) {
+    return loop->process_generation != es_process_generation();
+}
+
+/* The code for what libuv said; 0 for 0. */
+int el__from_uv(int status);
+
+/* The reason for a failure of an evenshim call just now on this thread. */
+el_reason_t el__reason(int code);
+
+void el__attach(el_loop_t *loop, el_attached_t *attached, void (*detach)(el_attached_t *attached));
+void el__detach(el_attached_t *attached); /* idempotent */
+
+/* wake.c */
+
+/* Moves what was posted to the end of the ready queue, oldest first. */
+void el__take_posted(el_loop_t *loop);
+
+/* timer.c */
+
+/* Drops cancelled timers from the top, or all when they are too many. Calls `drop`. */
+void el__timers_tidy(el_loop_t *loop);
+
+/* Runs what is due and was set before this turn. */
+void el__timers_run(el_loop_t *loop);
+
+/* The first deadline, EL_NEVER when there is none. A cancelled timer counts until tidied away. */
+uint64_t el__timers_first(const el_loop_t *loop);
+
+/* Drops all and frees the heap. */
+void el__timers_close(el_loop_t *loop);
+
+/* poll.c */
+
+/* el_poll_open for a descriptor known to be a non-blocking socket: saves looking at it. */
+int el__poll_open_socket(el_loop_t *loop, es_sock_t fd, el_poll_t **out);
+
+/* Empties a slot like el_poll_clear, but tells the system only before the next poll: for owners who
+ * keep the descriptor open and may soon want it again. */
+void el__poll_rest(el_poll_t *poll, el_direction_t direction);
+
+/* Whether the event being delivered was an error or a hang-up, not plain readiness. */
+bool el__poll_hung_up(const el_poll_t *poll);
+
+/* Tells libuv what changed since the last poll. */
+void el__polls_sync(el_loop_t *loop);
+
+/* Calls the slots of watchers that libuv refused. */
+void el__polls_call_broken(el_loop_t *loop);
+
+void el__polls_close(el_loop_t *loop);
+
+/* A watcher's handle, apart from it because libuv lets go of a handle only in a later turn. */
+typedef struct el__watch {
+    uv_poll_t uv;
+    struct el_poll *poll; /* NULL: given up */
+    struct el__watch *next;
+} el__watch_t;
+
+struct el_poll {
+    el_loop_t *loop; /* NULL after the loop was closed */
+    es_sock_t fd;
+    struct {
+        el_poll_cb cb;
+        void *ctx;
+    } slots[2];
+    el__watch_t *watch; /* NULL: libuv knows nothing of it */
+    void *owner;
+    uint32_t opens;
+    int armed; /* what libuv was told: UV_READABLE | UV_WRITABLE */
+    bool known_socket;
+    bool hung_up;
+    el_poll_t *next;  /* on loop->polls_dirty or polls_broken */
+    el_poll_t **link; /* what points to this one; NULL: on neither */
+};
+
+/* poll_registry.c */
+el_poll_t *el__registry_find(const el_loop_t *loop, es_sock_t fd);
+int el__registry_add(el_loop_t *loop, el_poll_t *poll); /* 0 or ES_ENOMEM */
+void el__registry_remove(el_loop_t *loop, el_poll_t *poll);
+
+/* unix/ or win/poll_init.c */
+
+/* uv_poll_init without its side effects on the descriptor. 0 or a code of evenshim. */
+int el__os_poll_init(uv_loop_t *uv, uv_poll_t *handle, es_sock_t fd, bool known_socket);
+
+/* Whether a handle without interest may be kept for its descriptor. Not on Windows: a closed socket's number
+ * is soon given out again, and the handle knows the provider and the pending requests of the old one. */
+extern const bool el__os_poll_keeps_idle;
+
+/* UV_NONBLOCK_PIPE where a signal handler can write to such a pipe. */
+extern const int el__os_signal_pipe_flags;
+
+/* stream*.c */
+struct el_backend {
+    int (*recv)(el_stream_t *stream, void *base, size_t size, size_t *done);
+    int (*send)(el_stream_t *stream, const void *base, size_t size, size_t *done);
+    int (*sendv)(el_stream_t *stream, const es_iov_t *iov, size_t count, size_t *done);
+    /* Ends sending. ES_ENOTSUP: there is no half-close here, so the stream is closed instead. */
+    int (*shutdown)(el_stream_t *stream);
+    /* Whether this direction is wanted. */
+    void (*watch)(el_stream_t *stream, el_direction_t direction, bool on);
+    /* The end is settled: stops all traffic, then has el__stream_ended called, at once or later. */
+    void (*end)(el_stream_t *stream);
+    /* Lets go of everything; calls nothing. */
+    void (*release)(el_stream_t *stream);
+};
+
+extern const el_backend_t el__backend_socket;
+
+/* Sets the fields up; the backend's are the caller's to set before. */
+void el__stream_init(el_stream_t *stream, el_loop_t *loop, es_sock_t fd, const el_stream_ops_t *ops,
+                     const el_backend_t *backend);
+
+/* unix/ or win/pipe.c: el_stream_open_pipe but for the attaching. */
+int el__os_stream_open_pipe(el_stream_t *stream, el_loop_t *loop, int file, unsigned flags,
+                            const el_stream_ops_t *ops);
+
+/* Readiness: opens the watcher, refuses one that has an owner. */
+int el__stream_open_poll(el_stream_t *stream, bool known_socket);
+void el__stream_watch_poll(el_stream_t *stream, el_direction_t direction, bool on);
+void el__stream_end_poll(el_stream_t *stream);
+void el__stream_release_poll(el_stream_t *stream);
+
+/* Ends the stream with a reason; only the first counts. */
+void el__stream_fail(el_stream_t *stream, el_reason_t reason);
+
+/* The backend has stopped: queues `lost`. */
+void el__stream_ended(el_stream_t *stream);
+
+void el__stream_readable(el_stream_t *stream);          /* readiness: read now */
+void el__stream_writable(el_stream_t *stream);          /* readiness: send now */
+void el__stream_read_result(el_stream_t *stream, int rc); /* ES_EOF or a failure */
+void el__stream_sent(el_stream_t *stream, size_t size); /* completion: the first `size` queued bytes went */
+void el__stream_drop_pieces(el_stream_t *stream);
+void el__stream_unlink_gathering(el_stream_t *stream);
+
+/* Sends everything that is gathered. Called between phases. */
+void el__flush_gathered(el_loop_t *loop);
+
+/* signal_pipe.c */
+void el__signal_pipe_close(el_loop_t *loop);
+
+/* listener.c: EL_ACCEPT_PAUSE_NS, in a variable so that tests need not wait for it. */
+extern uint64_t el__accept_pause_ns;
+
+#endif
