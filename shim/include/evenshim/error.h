@@ -112,9 +112,9 @@ extern "C" {
 enum es_error { ES_OK = 0, ES_ERRORS(ES__ERROR_ENUM) };
 #undef ES__ERROR_ENUM
 
-/* What was being done: row(constant, name). The same native code means different things in different
- * places: Windows answers a connect that has only begun with WSAEWOULDBLOCK, and an accept whose
- * client has left with WSAECONNRESET. PENDING is SO_ERROR of a connected socket. */
+/* What was being done: row(constant, name). The same native code means different things in
+ * different places: Windows answers a connect that has only begun with WSAEWOULDBLOCK, and
+ * an accept whose client has left with WSAECONNRESET. PENDING is SO_ERROR of a connected socket. */
 #define ES_OPS(row)                                                                                \
     row(ES_OP_NONE, "none")                                                                        \
     row(ES_OP_OPEN, "open")                                                                        \
@@ -148,7 +148,7 @@ typedef enum es_op { ES_OPS(ES__OP_ENUM) ES_OP_COUNT } es_op_t;
 typedef enum es_domain { ES_DOMAIN_ERRNO = 0, ES_DOMAIN_WIN32 = 1 } es_domain_t;
 
 /* The name ("ECONNRESET"; "OK" for 0) and the text ("Connection reset by peer"). Never NULL: a
- * number that is no code of ours has the name "EUNKNOWN" and its text. The strings live for ever. */
+ * number that is no code of ours has the name "EUNKNOWN" and its text. They live for ever. */
 ES_API const char *es_error_name(int code);
 ES_API const char *es_error_text(int code);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Pipes, FIFOs, terminals and other descriptors on Unix that read(2) and write(2) serve.
  *
- * An es_pipe_t is the native descriptor. It must be non-blocking (es_pipe_set_nonblocking); errors and
- * results are those of socket.h, and no call raises SIGPIPE. Windows has no readiness for such
+ * An es_pipe_t is the native descriptor. It must be non-blocking (es_pipe_set_nonblocking); errors
+ * and results are those of socket.h, and no call raises SIGPIPE. Windows has no readiness for such
  * objects, so there every function gives ES_ENOTSUP; a loop drives them by completion.
  *
  * Thread safety: any thread; two threads may use one descriptor at once in different directions.
@@ -24,15 +24,14 @@ extern "C" {
 typedef intptr_t es_pipe_t;
 #define ES_PIPE_INVALID ((es_pipe_t)-1)
 
-/* Makes a pipe, non-blocking at both ends and not inherited by children: bytes written to *write_end
- * come out of *read_end. */
+/* Makes a pipe, non-blocking at both ends and not inherited by children: bytes written to
+ * *write_end come out of *read_end. */
 ES_API int es_pipe_open(es_pipe_t *read_end, es_pipe_t *write_end);
 
 /* Closes a descriptor. As with sockets, it is gone whatever the system said. */
 ES_API int es_pipe_close(es_pipe_t pipe);
 
-/* Reads 1..size bytes; ES_EAGAIN, or ES_EOF when nobody holds the other end. A terminal whose other
- * side is gone gives ES_EOF too, where Linux says EIO. */
+/* Reads 1..size bytes; ES_EAGAIN, or ES_EOF when nobody holds the other end. */
 ES_API int es_pipe_read(es_pipe_t pipe, void *base, size_t size, size_t *done);
 
 /* Writes 1..size bytes; ES_EAGAIN, or ES_EPIPE when nobody holds the other end. */

@@ -60,9 +60,9 @@ ES_API int es_sock_open(int family, int type, int protocol, uint32_t flags, es_s
 
 /* Makes a socket that other code created behave as those of es_sock_open where evenshim's calls
  * depend on it: on Windows a datagram socket stops reporting ICMP errors of earlier sends
- * (SIO_UDP_CONNRESET and SIO_UDP_NETRESET off, but for a connected one, which is to report a refusal
- * as Unix does); where there is no MSG_NOSIGNAL, SIGPIPE goes off (SO_NOSIGPIPE). O_NONBLOCK
- * and inheritance stay as they are. Nothing to do on Linux. May be repeated. */
+ * (SIO_UDP_CONNRESET and SIO_UDP_NETRESET off, but for a connected one, which is to report a
+ * refusal as Unix does); where there is no MSG_NOSIGNAL, SIGPIPE goes off (SO_NOSIGPIPE).
+ * O_NONBLOCK and inheritance stay as they are. Nothing to do on Linux. May be repeated. */
 ES_API int es_sock_adopt(es_sock_t sock);
 
 /* The same for a socket that is known to be of a datagram type: saves asking the system. */
@@ -78,8 +78,8 @@ ES_API int es_sock_listen(es_sock_t sock, int backlog);
 /* Takes one waiting connection. The new socket is non-blocking, not inherited; peer may be NULL.
  * ES_EAGAIN: nobody waits. ES_ECONNABORTED: one gave up while it waited; call again. ES_EMFILE,
  * ES_ENFILE, ES_ENOBUFS, ES_ENOMEM: out of a resource; the connection still waits.
- * Differs from POSIX: network errors of the waiting connection (Linux's accept(2) lists six, Windows
- * reports a reset) are all ES_ECONNABORTED: none of them is about the listener. */
+ * Differs from POSIX: network errors of the waiting connection (Linux's accept(2) lists six,
+ * Windows reports a reset) are all ES_ECONNABORTED: none of them is about the listener. */
 ES_API int es_sock_accept(es_sock_t listener, es_sock_t *out, es_addr_t *peer);
 
 /* Begins to connect: 0, or ES_EINPROGRESS: wait until writable, then call es_sock_connect_finish.
