@@ -94,7 +94,7 @@ def test_reader_handle_repr_is_asyncios():
     with ours, peer:
 
         def shown(loop):
-            handle = loop.add_reader(ours, callback)
+            handle = loop._add_reader(ours, callback)
             loop.remove_reader(ours)
             return repr(handle)
 
