@@ -64,7 +64,7 @@ static bool set_option(load_options_t *options, const char *name, const char *te
 }
 
 static int parse(load_options_t *options, int argc, char **argv) {
-    for (int i = 1; i < argc; i++) {
+    for (int i = 1, taken = 1; i < argc; i += taken, taken = 1) {
         if (strcmp(argv[i], "--help") == 0) {
             (void)fputs(usage, stdout);
             return 1;
@@ -74,7 +74,7 @@ static int parse(load_options_t *options, int argc, char **argv) {
         } else if (strcmp(argv[i], "--reset") == 0) {
             options->reset = true;
         } else if (i + 1 < argc && set_option(options, argv[i], argv[i + 1])) {
-            i++;
+            taken = 2;
         } else {
             (void)fprintf(stderr, "load: wrong argument \"%s\"; see --help\n", argv[i]);
             return 2;

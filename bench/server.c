@@ -44,7 +44,7 @@ static int parse(server_t *server, const char *name, int argc, char **argv) {
     const char *host = "127.0.0.1";
     int port = 0;
 
-    for (int i = 1; i < argc; i++) {
+    for (int i = 1; i < argc; i += 2) {
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
 
         if (strcmp(argv[i], "--help") == 0) {
@@ -65,7 +65,6 @@ static int parse(server_t *server, const char *name, int argc, char **argv) {
             (void)fprintf(stderr, "%s: wrong argument \"%s\"; see --help\n", name, argv[i]);
             return 2;
         }
-        i++;
     }
     if (uv_ip4_addr(host, port, &server->address) != 0) {
         (void)fprintf(stderr, "%s: \"%s\" is not an IPv4 address\n", name, host);
@@ -75,20 +74,22 @@ static int parse(server_t *server, const char *name, int argc, char **argv) {
 }
 
 /* A terminal, a file or /dev/null as standard input is no sign of a parent that waits: then
- * only the signals end the server. */
+ * only the signals end the server. Nor can a pipe always be watched: Wine hands on a Unix pipe as
+ * a Windows pipe that refuses to be switched to non-blocking. */
 static int watch_input(server_t *server) {
     if (uv_guess_handle(0) != UV_NAMED_PIPE) {
         return 0;
     }
     int status = uv_pipe_init(&server->loop, &server->input, 0);
-    if (status == 0) {
-        status = uv_pipe_open(&server->input, 0);
+    if (status != 0) {
+        return status;
     }
-    if (status == 0) {
-        server->input.data = server;
-        status = uv_read_start((uv_stream_t *)&server->input, give_input_buffer, stop_on_input_end);
+    if (uv_pipe_open(&server->input, 0) != 0) {
+        uv_close((uv_handle_t *)&server->input, NULL);
+        return 0;
     }
-    return status;
+    server->input.data = server;
+    return uv_read_start((uv_stream_t *)&server->input, give_input_buffer, stop_on_input_end);
 }
 
 static int watch_signal(server_t *server, uv_signal_t *watcher, int number) {
