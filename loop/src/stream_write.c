@@ -178,6 +178,15 @@ static void drained(el_stream_t *stream) {
     }
 }
 
+/* Tells the owner that nothing is queued any more. */
+static void tell_drained(el_stream_t *stream) {
+    if (stream->queued == 0 && !stream->lost_queued && stream->ops->drained != NULL) {
+        stream->upcalls++;
+        stream->ops->drained(stream);
+        stream->upcalls--;
+    }
+}
+
 /* Offers the ring to the system until it refuses. 0; ES_EAGAIN: some is left; ES_ECANCELED: the stream has ended. */
 static int offer(el_stream_t *stream) {
     while (stream->queued > 0) {
@@ -230,6 +239,7 @@ void el__stream_writable(el_stream_t *stream) {
     }
     resume_if_low(stream);
     drained(stream);
+    tell_drained(stream);
 }
 
 void el__stream_sent(el_stream_t *stream, size_t size) {
@@ -242,6 +252,7 @@ void el__stream_sent(el_stream_t *stream, size_t size) {
     }
     resume_if_low(stream);
     drained(stream);
+    tell_drained(stream);
 }
 
 /* Gathering. */
@@ -281,6 +292,7 @@ void el_stream_flush(el_stream_t *stream) {
     stream->gathered = 0;
     if (offer(stream) != ES_ECANCELED) {
         await_room(stream);
+        tell_drained(stream);
     }
 }
 

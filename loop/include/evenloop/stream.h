@@ -51,8 +51,8 @@ typedef struct el_stream_ops {
     void (*eof)(el_stream_t *stream);
     void (*pause_writing)(el_stream_t *stream);  /* queued > high water; may come from inside el_stream_write* */
     void (*resume_writing)(el_stream_t *stream); /* queued <= low water again */
-    /* What had been queued has all been taken by the system, after a time when it had not; comes after resume_writing. Never from
-     * inside el_stream_write. NULL: not wanted. */
+    /* What had been queued or gathered has all been taken by the system; comes after resume_writing. Never from inside
+     * el_stream_write. NULL: not wanted. */
     void (*drained)(el_stream_t *stream);
     void (*lost)(el_stream_t *stream, el_reason_t reason);
     /* A piece given with an owner to el_stream_write is no longer needed. May come from inside any call. */
