@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: MIT */
+/* Named pipes, anonymous pipes and consoles on Windows as streams, by libuv's completion.
+ *
+ * Owns a duplicate of the caller's descriptor, since libuv closes what it is given. Bytes in flight are a copy, so pieces can be released and
+ * streams destroyed at any time. Guarantees that libuv is asked for nothing from a foreign thread while the loop waits, and that
+ * `lost` comes after libuv has let go. Broken by freeing pipe_t while its sync item is queued or libuv holds its handle.
+ */
+#include "../internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <io.h>
+#include <string.h>
+#include <windows.h>
+
+#define FLIGHT_SIZE (64u * 1024u)
+#define CONSOLE_READ_SIZE (8u * 1024u)
+
+typedef struct pipe {
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_pipe_t pipe;
+        uv_tty_t tty;
+    } uv;
+    el_loop_t *loop;
+    el_stream_t *stream; /* NULL: the owner has forgotten us */
+    bool is_console;
+    bool wants_reading;
+    bool reading;
+    bool wants_sending;
+    bool wants_end;
+    bool closing; /* libuv was told to close */
+    bool closed;  /* and has */
+    bool lent;    /* the memory of the current read is the owner's */
+    bool in_flight;
+    bool sent_held; /* a finished write is kept back after an interrupt */
+    size_t flight_size;
+    uv_write_t request;
+    el_ready_t sync_item;
+    bool sync_queued;
+    es_iov_t memory;
+    unsigned char *console_memory;
+    unsigned char flight[FLIGHT_SIZE];
+} pipe_t;
+
+static void on_memory(uv_handle_t *handle, size_t suggested, uv_buf_t *out);
+static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *memory);
+
+static void free_if_done(pipe_t *pipe) {
+    if (pipe->closed && pipe->stream == NULL && !pipe->sync_queued) {
+        es_free(pipe->console_memory);
+        es_free(pipe);
+    }
+}
+
+static el_reason_t reason_of(int status) {
+    el_reason_t reason = {el__from_uv(status), 0};
+    return reason;
+}
+
+/* Bringing libuv to what is wanted, on the loop's thread. */
+
+static void on_closed(uv_handle_t *handle) {
+    pipe_t *pipe = el__container(handle, pipe_t, uv.handle);
+    el__enter(pipe->loop);
+    pipe->loop->closing_count--;
+    pipe->closed = true;
+    if (pipe->stream != NULL) {
+        el__stream_ended(pipe->stream);
+    }
+    free_if_done(pipe);
+}
+
+static void sync_reading(pipe_t *pipe) {
+    if (pipe->wants_reading == pipe->reading) {
+        return;
+    }
+    pipe->reading = pipe->wants_reading;
+    if (!pipe->reading) {
+        (void)uv_read_stop(&pipe->uv.stream);
+        return;
+    }
+    int status = uv_read_start(&pipe->uv.stream, on_memory, on_read);
+    if (status != 0) {
+        pipe->reading = false;
+        if (pipe->stream != NULL) {
+            el__stream_fail(pipe->stream, reason_of(status));
+        }
+    }
+}
+
+static void sync(pipe_t *pipe) {
+    if (pipe->closing) {
+        return;
+    }
+    if (pipe->wants_end) {
+        pipe->closing = true;
+        pipe->loop->io_count--;
+        pipe->loop->closing_count++;
+        uv_close(&pipe->uv.handle, on_closed);
+        return;
+    }
+    sync_reading(pipe);
+    if (pipe->sent_held) {
+        pipe->sent_held = false;
+        pipe->in_flight = false;
+        el__stream_sent(pipe->stream, pipe->flight_size);
+    } else if (pipe->wants_sending && pipe->stream != NULL) {
+        pipe->wants_sending = false;
+        el__stream_sent(pipe->stream, 0);
+    }
+}
+
+static void run_sync(el_loop_t *loop, el_ready_t *item) {
+    (void)loop;
+    pipe_t *pipe = el__container(item, pipe_t, sync_item);
+    pipe->sync_queued = false;
+    sync(pipe);
+    free_if_done(pipe);
+}
+
+static void drop_sync(el_loop_t *loop, el_ready_t *item) {
+    (void)loop;
+    pipe_t *pipe = el__container(item, pipe_t, sync_item);
+    pipe->sync_queued = false;
+    free_if_done(pipe);
+}
+
+static const el_ready_ops_t sync_ops = {run_sync, drop_sync};
+
+static void queue_sync(pipe_t *pipe) {
+    if (!pipe->sync_queued) {
+        pipe->sync_queued = true;
+        el_loop_push(pipe->loop, &pipe->sync_item);
+    }
+}
+
+static void sync_soon(pipe_t *pipe) {
+    if (pipe->loop->blocked) {
+        queue_sync(pipe);
+        el_loop_wake(pipe->loop);
+    } else {
+        sync(pipe);
+    }
+}
+
+/* Reading. */
+
+static void on_memory(uv_handle_t *handle, size_t suggested, uv_buf_t *out) {
+    pipe_t *pipe = el__container(handle, pipe_t, uv.handle);
+    el_loop_t *loop = pipe->loop;
+    (void)suggested;
+    el__enter(loop);
+    el_stream_t *stream = pipe->stream;
+    *out = uv_buf_init(NULL, 0);
+    pipe->lent = false;
+    if (stream == NULL || !stream->reading || loop->interrupted) {
+        return; /* libuv reports ENOBUFS and the bytes stay in the pipe */
+    }
+    if (pipe->is_console) {
+        /* A console's memory is kept over turns, so it can't be shared. */
+        *out = uv_buf_init((char *)pipe->console_memory, CONSOLE_READ_SIZE);
+    } else if (stream->direct || stream->streaming) {
+        pipe->memory = (es_iov_t){NULL, 0};
+        stream->upcalls++;
+        stream->ops->get_buffer(stream, stream->direct ? 0 : EL_STREAMING_READ_SIZE, &pipe->memory);
+        stream->upcalls--;
+        if (pipe->memory.size > 0) {
+            pipe->lent = true;
+            size_t size = pipe->memory.size < INT32_MAX ? pipe->memory.size : INT32_MAX;
+            *out = uv_buf_init(pipe->memory.base, (unsigned)size);
+        }
+    } else {
+        *out = uv_buf_init((char *)loop->read_buffer, EL_READ_BUFFER_SIZE);
+    }
+}
+
+static void give_back(pipe_t *pipe, size_t size) {
+    el_stream_t *stream = pipe->stream;
+    pipe->lent = false;
+    if (!stream->direct && size < pipe->memory.size / 4) {
+        stream->streaming = false;
+    }
+    stream->upcalls++;
+    stream->ops->filled(stream, size);
+    stream->upcalls--;
+}
+
+/* A console's line for an owner who wants it in memory of his own. */
+static void copy_to_owner(el_stream_t *stream, const unsigned char *base, size_t size) {
+    while (size > 0 && stream->reading) {
+        es_iov_t memory = {NULL, 0};
+        stream->upcalls++;
+        stream->ops->get_buffer(stream, 0, &memory);
+        if (memory.size > 0) {
+            size_t part = size < memory.size ? size : memory.size;
+            memcpy(memory.base, base, part);
+            base += part;
+            size -= part;
+            stream->ops->filled(stream, part);
+        }
+        stream->upcalls--;
+        if (memory.size == 0) {
+            return;
+        }
+    }
+}
+
+static void deliver(pipe_t *pipe, size_t size) {
+    el_stream_t *stream = pipe->stream;
+    if (pipe->lent) {
+        give_back(pipe, size);
+        return;
+    }
+    const unsigned char *base = pipe->is_console ? pipe->console_memory : pipe->loop->read_buffer;
+    if (stream->direct) {
+        copy_to_owner(stream, base, size);
+        return;
+    }
+    if (size == EL_READ_BUFFER_SIZE) {
+        stream->streaming = true;
+    }
+    stream->upcalls++;
+    stream->ops->data(stream, base, size);
+    stream->upcalls--;
+}
+
+static void on_read(uv_stream_t *handle, ssize_t count, const uv_buf_t *memory) {
+    pipe_t *pipe = el__container(handle, pipe_t, uv.stream);
+    (void)memory;
+    el__enter(pipe->loop);
+    el_stream_t *stream = pipe->stream;
+    if (stream == NULL) {
+        return;
+    }
+    if (count > 0) {
+        deliver(pipe, (size_t)count);
+        return;
+    }
+    if (pipe->lent) {
+        give_back(pipe, 0);
+    }
+    if (count == 0 || count == UV_ENOBUFS) {
+        return;
+    }
+    pipe->reading = false; /* libuv has stopped */
+    if (pipe->loop->interrupted) {
+        queue_sync(pipe); /* the next read finds the same end */
+    } else if (count == UV_EOF) {
+        el__stream_read_result(stream, ES_EOF);
+    } else {
+        (void)uv_read_stop(handle);
+        el__stream_fail(stream, reason_of((int)count));
+    }
+}
+
+/* Writing. */
+
+static void on_written(uv_write_t *request, int status) {
+    pipe_t *pipe = el__container(request, pipe_t, request);
+    el__enter(pipe->loop);
+    if (pipe->stream == NULL || pipe->closing) {
+        pipe->in_flight = false;
+        return;
+    }
+    if (status != 0) {
+        pipe->in_flight = false;
+        el__stream_fail(pipe->stream, reason_of(status));
+    } else if (pipe->loop->interrupted) {
+        pipe->sent_held = true;
+        queue_sync(pipe);
+    } else {
+        pipe->in_flight = false;
+        el__stream_sent(pipe->stream, pipe->flight_size);
+    }
+}
+
+/* Nothing is ever taken at once: what is in flight stays queued until the system is done with it. */
+static int send_several(el_stream_t *stream, const es_iov_t *iov, size_t count, size_t *done) {
+    pipe_t *pipe = stream->pipe;
+    (void)done;
+    if (pipe->in_flight) {
+        return ES_EAGAIN;
+    }
+    if (pipe->loop->blocked) {
+        pipe->wants_sending = true;
+        sync_soon(pipe);
+        return ES_EAGAIN;
+    }
+    pipe->flight_size = 0;
+    for (size_t i = 0; i < count && pipe->flight_size < FLIGHT_SIZE; i++) {
+        size_t room = FLIGHT_SIZE - pipe->flight_size;
+        size_t part = iov[i].size < room ? iov[i].size : room;
+        memcpy(pipe->flight + pipe->flight_size, iov[i].base, part);
+        pipe->flight_size += part;
+    }
+    uv_buf_t buffer = uv_buf_init((char *)pipe->flight, (unsigned)pipe->flight_size);
+    int status = uv_write(&pipe->request, &pipe->uv.stream, &buffer, 1, on_written);
+    if (status != 0) {
+        return el__from_uv(status);
+    }
+    pipe->in_flight = true;
+    return ES_EAGAIN;
+}
+
+static int send_one(el_stream_t *stream, const void *base, size_t size, size_t *done) {
+    es_iov_t iov = {(void *)(uintptr_t)base, size};
+    return send_several(stream, &iov, 1, done);
+}
+
+static int receive(el_stream_t *stream, void *base, size_t size, size_t *done) {
+    (void)stream;
+    (void)base;
+    (void)size;
+    (void)done;
+    return ES_EAGAIN; /* bytes come by on_read alone */
+}
+
+static int end_sending(el_stream_t *stream) {
+    (void)stream;
+    return ES_ENOTSUP;
+}
+
+static void watch(el_stream_t *stream, el_direction_t direction, bool on) {
+    pipe_t *pipe = stream->pipe;
+    if (direction == EL_READ && pipe != NULL) {
+        pipe->wants_reading = on;
+        sync_soon(pipe);
+    }
+}
+
+static void end(el_stream_t *stream) {
+    pipe_t *pipe = stream->pipe;
+    pipe->wants_end = true;
+    sync_soon(pipe);
+}
+
+static void release(el_stream_t *stream) {
+    pipe_t *pipe = stream->pipe;
+    if (pipe == NULL) {
+        return;
+    }
+    stream->pipe = NULL;
+    pipe->stream = NULL;
+    if (!pipe->closed) {
+        pipe->wants_end = true;
+        sync_soon(pipe);
+    } else {
+        free_if_done(pipe);
+    }
+}
+
+static const el_backend_t backend = {
+    .recv = receive,
+    .send = send_one,
+    .sendv = send_several,
+    .shutdown = end_sending,
+    .watch = watch,
+    .end = end,
+    .release = release,
+};
+
+/* Opening. */
+
+/* A descriptor for libuv to own. Not inherited by children, as _dup's would be. */
+static int duplicate(int file, int *out) {
+    HANDLE self = GetCurrentProcess();
+    HANDLE copy;
+    intptr_t handle = _get_osfhandle(file);
+    if (handle == -1 || handle == -2) {
+        return ES_EBADF;
+    }
+    if (!DuplicateHandle(self, (HANDLE)handle, self, &copy, 0, FALSE, DUPLICATE_SAME_ACCESS)) {
+        return es_error_from_native(ES_DOMAIN_WIN32, (uint32_t)GetLastError(), ES_OP_OPEN);
+    }
+    *out = _open_osfhandle((intptr_t)copy, _O_NOINHERIT);
+    if (*out == -1) {
+        (void)CloseHandle(copy);
+        return ES_EMFILE;
+    }
+    return 0;
+}
+
+static int open_handle(pipe_t *pipe, int file, uv_handle_type kind) {
+    uv_loop_t *uv = &pipe->loop->uv;
+    if (kind == UV_TTY) {
+        pipe->is_console = true;
+        pipe->console_memory = es_malloc(CONSOLE_READ_SIZE);
+        return pipe->console_memory == NULL ? ES_ENOMEM
+                                            : el__from_uv(uv_tty_init(uv, &pipe->uv.tty, file, 0));
+    }
+    (void)uv_pipe_init(uv, &pipe->uv.pipe, 0);
+    int code = el__from_uv(uv_pipe_open(&pipe->uv.pipe, file));
+    if (code != 0) {
+        /* The handle is linked to its loop: it frees itself when libuv has let go. */
+        pipe->closing = true;
+        pipe->loop->closing_count++;
+        uv_close(&pipe->uv.handle, on_closed);
+    }
+    return code;
+}
+
+int el__os_stream_open_pipe(el_stream_t *stream, el_loop_t *loop, int file, unsigned flags,
+                            const el_stream_ops_t *ops) {
+    el__stream_init(stream, loop, file, ops, &backend);
+    stream->one_way = (flags & EL_PIPE_READABLE) == 0;
+    if (loop->closed) {
+        return ES_EINVAL;
+    }
+    if (loop->blocked) {
+        return ES_EBUSY; /* a foreign thread, while libuv waits */
+    }
+    uv_handle_type kind = uv_guess_handle(file);
+    if (kind != UV_NAMED_PIPE && kind != UV_TTY) {
+        return kind == UV_FILE ? ES_EPERM : ES_EINVAL;
+    }
+    int copy;
+    int code = duplicate(file, &copy);
+    if (code != 0) {
+        return code;
+    }
+    pipe_t *pipe = es_calloc(1, sizeof *pipe);
+    if (pipe == NULL) {
+        (void)_close(copy);
+        return ES_ENOMEM;
+    }
+    pipe->loop = loop;
+    pipe->sync_item.ops = &sync_ops;
+    code = open_handle(pipe, copy, kind);
+    if (code != 0 || copy <= 2) {
+        (void)_close(copy); /* of the first three libuv makes a copy of its own */
+    }
+    if (code != 0) {
+        if (!pipe->closing) {
+            es_free(pipe->console_memory);
+            es_free(pipe);
+        }
+        return code;
+    }
+    loop->io_count++;
+    pipe->stream = stream;
+    stream->pipe = pipe;
+    return 0;
+}
