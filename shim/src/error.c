@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Owns the error space: names, texts, both ways of translation and the last failure of each thread.
  * It guarantees that every code of error.h has a row in each table and that an unknown native code
- * is never lost or taken for success. Only this file reads the rows. A search is a walk over at most
- * 200 pairs: failures are rare, and answers (EAGAIN) are caught by the leaves before they come here. */
+ * is never lost or taken for success. Only this file reads the rows. A search is a walk over at
+ * most 200 pairs: failures are rare, and answers (EAGAIN) are caught by the leaves before they come
+ * here. */
 #include "error_internal.h"
 #include "error_rows.h"
 #include "errno_rows.h"

@@ -5,9 +5,9 @@
 
 #include <evenshim/error.h>
 
-/* Maps `native`, keeps it as this thread's last failure unless it is an answer (EAGAIN, EINPROGRESS,
- * EOF), and gives the code. `call` is the system call's name and must live for ever. A native 0 from
- * a call that failed is ES_EUNKNOWN: a failure is never taken for success. */
+/* Maps `native`, keeps it as this thread's last failure unless it is an answer (EAGAIN,
+ * EINPROGRESS, EOF), and gives the code. `call` is the system call's name and must live for ever. A
+ * native 0 from a call that failed is ES_EUNKNOWN: a failure is never taken for success. */
 int es__fail(es_domain_t domain, uint32_t native, es_op_t op, const char *call);
 
 /* The same when evenshim itself refuses: there is no native code. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What Windows says and what it means: the tables of ES_DOMAIN_WIN32, and of errno as Python's errno
- * module has it on Windows. Numbers stand beside their names so that this compiles, and is tested,
- * on every system. Sources: winerror.h and winsock2.h of the Windows SDK, errno.h of the UCRT,
- * CPython's Modules/errnomodule.c (which names take Winsock's number). */
+/* What Windows says and what it means: the tables of ES_DOMAIN_WIN32, and of errno as Python's
+ * errno module has it on Windows. Numbers stand beside their names so that this compiles, and is
+ * tested, on every system. Sources: winerror.h and winsock2.h of the Windows SDK, errno.h of the
+ * UCRT, CPython's Modules/errnomodule.c (which names take Winsock's number). */
 #ifndef EVENSHIM_SRC_ERROR_ROWS_H
 #define EVENSHIM_SRC_ERROR_ROWS_H
 
@@ -340,7 +340,7 @@
     row(138, ES_ETIMEDOUT)                                                                         \
     row(140, ES_EAGAIN)
 
-/* row(op, number, code): _locking(3) of the C runtime says EACCES when someone else holds the lock. */
+/* row(op, number, code): the C runtime's _locking says EACCES when someone else has the lock. */
 #define ES__WINDOWS_ERRNO_OP_ROWS(row) row(ES_OP_LOCK, 13, ES_EAGAIN)
 
 /* clang-format on */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* ES_API marks what the shared library exports; everything else is hidden, and in the static library
- * all is, so that a program or module that contains evenshim does not export it by accident.
- * Define ES_SHARED when linking to the shared library; pkg-config and the CMake package do. */
+/* ES_API marks what the shared library exports; everything else is hidden, and in the static
+ * library all is, so that a program or module that contains evenshim does not export it by
+ * accident. Define ES_SHARED when linking to the shared library; pkg-config and the CMake package
+ * do. */
 #ifndef EVENSHIM_EXPORT_H
 #define EVENSHIM_EXPORT_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The BSDs take the wish for no SIGPIPE per call. A send with MSG_DONTWAIT may be all or nothing there,
- * so waiting is left to the socket's own flag, which es_sock_open and es_sock_accept set.
- * A transfer of more than INT_MAX bytes is EINVAL (FreeBSD read(2)). */
+/* The BSDs take the wish for no SIGPIPE per call. A send with MSG_DONTWAIT may be all or nothing
+ * there, so waiting is left to the socket's own flag, which es_sock_open and es_sock_accept set. A
+ * transfer of more than INT_MAX bytes is EINVAL (FreeBSD read(2)). */
 #ifndef EVENSHIM_SRC_KERNEL_FLAGS_H
 #define EVENSHIM_SRC_KERNEL_FLAGS_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Darwin takes neither wish per call: sockets carry O_NONBLOCK and SO_NOSIGPIPE themselves. A transfer
- * of more than INT_MAX bytes is EINVAL (read(2) of macOS). */
+/* Darwin takes neither wish per call: sockets carry O_NONBLOCK and SO_NOSIGPIPE themselves. A
+ * transfer of more than INT_MAX bytes is EINVAL (read(2) of macOS). */
 #ifndef EVENSHIM_SRC_KERNEL_FLAGS_H
 #define EVENSHIM_SRC_KERNEL_FLAGS_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What Linux does at creation of a descriptor: both flags at once, so no other thread's fork can see
- * it without them (socket(2) and accept4(2) since 2.6.28, pipe2(2) since 2.6.27). */
+/* What Linux does at creation of a descriptor: both flags at once, so no other thread's fork can
+ * see it without them (socket(2) and accept4(2) since 2.6.28, pipe2(2) since 2.6.27). */
 #include "prim/kernel.h"
 #include "sys.h"
 

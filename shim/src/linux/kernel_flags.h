@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Linux takes both wishes per call, and cuts long transfers itself at 0x7ffff000 bytes (send(2)). */
+/* Linux takes both wishes per call, and cuts long transfers itself at 0x7ffff000 bytes (send(2)).
+ */
 #ifndef EVENSHIM_SRC_KERNEL_FLAGS_H
 #define EVENSHIM_SRC_KERNEL_FLAGS_H
 

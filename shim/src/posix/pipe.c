@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Pipes, FIFOs and terminals on Unix. Keeps the rules of prim/socket.h for errors, signals and
- * lengths. SIGPIPE: write(2) has no MSG_NOSIGNAL, so where the process does not ignore the signal it
- * is held back for the duration of the call and taken away again. Blocking it in another place and
- * forgetting to put the mask back would break the program around us. */
+ * lengths. SIGPIPE: write(2) has no MSG_NOSIGNAL, so where the process does not ignore the signal
+ * it is held back for the duration of the call and taken away again. Blocking it in another place
+ * and forgetting to put the mask back would break the program around us. */
 #include <evenshim/pipe.h>
 
 #include "error_internal.h"

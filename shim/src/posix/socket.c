@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Sockets on Unix. This leaf keeps the contract of prim/socket.h; what Linux, Darwin and the BSDs do
- * differently stands in their kernel.c. It holds no state: what an answer means is found by asking
- * the socket (SO_TYPE), and only when the answer is rare enough to pay for that. A direct system
- * call, or errno read after another call, would break it. */
+/* Sockets on Unix. This leaf keeps the contract of prim/socket.h; what Linux, Darwin and the BSDs
+ * do differently stands in their kernel.c. It holds no state: what an answer means is found by
+ * asking the socket (SO_TYPE), and only when the answer is rare enough to pay for that. A direct
+ * system call, or errno read after another call, would break it. */
 #include "error_internal.h"
 #include "io.h"
 #include "prim/kernel.h"
@@ -215,8 +215,8 @@ int es_sock_connect(es_sock_t sock, const es_addr_t *addr) {
     return 0;
 }
 
-/* SO_ERROR is 0 and there is no peer. A socket that is still trying shows no event; one whose reason
- * was told before shows POLLHUP, and waiting for it would never end. */
+/* SO_ERROR is 0 and there is no peer. A socket that is still trying shows no event; one whose
+ * reason was told before shows POLLHUP, and waiting for it would never end. */
 static int explain_no_peer(int fd) {
     struct pollfd watched = {.fd = fd, .events = POLLIN | POLLOUT};
 

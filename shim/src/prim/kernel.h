@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What differs between the kernels that src/posix serves. src/linux, src/bsd and src/darwin each have
- * a kernel.c with these functions, a kernel_flags.h with the constants below and a sys_kernel.h
- * with the rows of the system-call table that only they use; the build takes one of the folders.
+/* What differs between the kernels that src/posix serves. src/linux, src/bsd and src/darwin each
+ * have a kernel.c with these functions, a kernel_flags.h with the constants below and a
+ * sys_kernel.h with the rows of the system-call table that only they use; the build takes one of
+ * the folders.
  *
  *   ES__RECV_FLAGS, ES__SEND_FLAGS: flags of every recv and send: not to wait and not to raise
  *     SIGPIPE, as far as the kernel takes them per call.

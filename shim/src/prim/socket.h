@@ -6,13 +6,12 @@
  * Beyond what socket.h promises to users, a leaf promises:
  *
  *   - Every call of the system goes through es__sys (sys.h of the leaf), so that a test can make any
- *     of them fail at any time. The leaf calls no other function of the system, not even to look up
- *     errors.
+ *     of them fail at any time. The leaf calls no other function of the system.
  *   - The error of a failed call is read once, directly after it, and goes through es__fail exactly
  *     once. The answer EAGAIN of a receive, send or accept touches no thread-local state but errno.
  *   - Results are written only when the return value is 0.
- *   - A descriptor that was made and cannot be finished (a failing option) is closed before the error
- *     is returned; the reason that is returned is the first one.
+ *   - A descriptor that was made and cannot be finished (a failing option) is closed before the
+ *     error is returned; the reason that is returned is the first one.
  *   - A call that a signal interrupts is repeated, at most ES__INTERRUPTIONS_MAX times in a row;
  *     then the tables in error_rows.h say what it means (for readiness calls: not now). connect and
  *     close are never repeated: both have happened when they say EINTR.
@@ -32,8 +31,8 @@
 
 #define ES__SOCK_FLAGS        (ES_SOCK_NODELAY | ES_SOCK_DUAL_STACK)
 
-/* SIO_UDP_CONNRESET and its like are answered by asking again; a peer that sends ICMP errors without
- * end gets no more than this many turns before the caller's loop serves others. */
+/* SIO_UDP_CONNRESET and its like are answered by asking again; a peer that sends ICMP errors
+ * without end gets no more than this many turns before the caller's loop serves others. */
 #define ES__SUPPRESSED_MAX 64
 
 #endif
