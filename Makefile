@@ -29,14 +29,16 @@ help: ## this list
 	@echo "make TARGET [PYTHON=python3.13] [EVENLOOP_WINDOWS_PYTHON=3.11]"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
+# Progress goes to standard error: what `make run` and `make run-windows` print is the tour's, line for line.
 .PHONY: run
 run: ## build what is needed and run the tour, a real asyncio program
-	@tools/bootstrap build
-	@tools/venv package
+	@tools/bootstrap build >&2
+	@tools/venv package >&2
 	@$(VENV)/bin/python -m evenloop examples/tour.py
 
 .PHONY: run-windows
-run-windows: windows ## the same tour in the Windows Python, under Wine
+run-windows: ## the same tour in the Windows Python, under Wine
+	@$(MAKE) windows >&2
 	@PYTHONUTF8=1 PYTHONUNBUFFERED=1 tools/winpython -m evenloop examples/tour.py </dev/null | tr -d '\r'
 
 .PHONY: test

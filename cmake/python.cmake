@@ -17,7 +17,7 @@ function(evenloop_require_python version)
     endif()
 endfunction()
 
-if(CMAKE_CROSSCOMPILING AND WIN32)
+if(WIN32 AND NOT CMAKE_HOST_WIN32)
     if(NOT EXISTS "${EVENLOOP_PYTHON_ROOT}/include/patchlevel.h")
         message(FATAL_ERROR "EVENLOOP_PYTHON_ROOT (${EVENLOOP_PYTHON_ROOT}) holds no Windows CPython: run `make windows`, "
                             "which fetches one, or configure with -DEVENLOOP_BUILD_PYTHON=OFF.")

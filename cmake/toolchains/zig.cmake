@@ -11,9 +11,3 @@ set(CMAKE_C_COMPILER "${evenloop_tools}/zig-cc${evenloop_suffix}" -target ${EVEN
 set(CMAKE_AR "${evenloop_tools}/zig-ar${evenloop_suffix}" CACHE FILEPATH "Archiver")
 set(CMAKE_RANLIB "${evenloop_tools}/zig-ranlib${evenloop_suffix}" CACHE FILEPATH "Archive indexer")
 set(CMAKE_RC_COMPILER "${evenloop_tools}/zig-rc${evenloop_suffix}" CACHE FILEPATH "Resource compiler")
-
-# Nothing of this machine may slip into a build for another.
-set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
-set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
-set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
-set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
