@@ -91,7 +91,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     outcome: Any = yield
     report = outcome.get_result()
-    if report.skipped and not hasattr(report, "wasxfail") and ENTRY_PREFIX not in str(report.longrepr):
+    if (
+        report.skipped
+        and not hasattr(report, "wasxfail")
+        and ENTRY_PREFIX not in str(report.longrepr)
+    ):
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped without an entry in tests/platforms.md"
 

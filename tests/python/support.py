@@ -282,7 +282,9 @@ async def read_exactly(sock: socket.socket, size: int) -> bytes:
 
 def reset(sock: socket.socket) -> None:
     """Closes `sock` so that its peer sees a reset."""
-    linger = (1).to_bytes(2, "little") + bytes(2) if WINDOWS else (1).to_bytes(4, "little") + bytes(4)
+    linger = (
+        (1).to_bytes(2, "little") + bytes(2) if WINDOWS else (1).to_bytes(4, "little") + bytes(4)
+    )
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     sock.close()
 

@@ -47,9 +47,7 @@ def test_debug_adds_the_source_traceback(loop, errors):
     run_once(loop)
     (context,) = errors
     assert set(context) == {"message", "exception", "handle", "source_traceback"}
-    assert context["source_traceback"][-1].name == (
-        "test_debug_adds_the_source_traceback"
-    )
+    assert context["source_traceback"][-1].name == ("test_debug_adds_the_source_traceback")
     errors.clear()
 
 

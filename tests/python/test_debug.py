@@ -134,9 +134,7 @@ NOT_CALLABLE = {
 
 
 @pytest.mark.parametrize("kind", NOT_CALLABLE)
-@pytest.mark.parametrize(
-    "method", ["call_soon", "call_soon_threadsafe", "call_later", "call_at"]
-)
+@pytest.mark.parametrize("method", ["call_soon", "call_soon_threadsafe", "call_later", "call_at"])
 @pytest.mark.parametrize("debug", [True])
 def test_debug_rejects_what_cannot_be_called_back(kind, method, debug):
     target = NOT_CALLABLE[kind]()

@@ -121,9 +121,7 @@ def test_buffered_callback_that_raises_ends_the_connection(loop, run, errors, na
     run(main())
 
 
-@pytest.mark.parametrize(
-    "buffer", [b"", bytearray(), b"read only", "text", None, 5], ids=repr
-)
+@pytest.mark.parametrize("buffer", [b"", bytearray(), b"read only", "text", None, 5], ids=repr)
 def test_get_buffer_that_gives_nothing_usable_ends_the_connection(loop, run, errors, buffer):
     class Broken(BufferedRecorder):
         def get_buffer(self, sizehint):
@@ -156,7 +154,9 @@ def test_get_buffer_that_gives_nothing_usable_ends_the_connection(loop, run, err
         assert ours[:2] == (RuntimeError, "get_buffer() returned an empty buffer")
 
 
-@pytest.mark.parametrize("name", ["connection_made", "data_received", "eof_received", "connection_lost"])
+@pytest.mark.parametrize(
+    "name", ["connection_made", "data_received", "eof_received", "connection_lost"]
+)
 def test_server_goes_on_after_a_protocol_that_raises(loop, run, errors, name):
     class Echo(Raises):
         def data_received(self, data):

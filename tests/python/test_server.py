@@ -191,6 +191,7 @@ def test_serve_forever_ends_when_cancelled_and_closes(loop, run):
         with pytest.raises(RuntimeError) as caught:
             await server.serve_forever()
         assert str(caught.value) == f"server {server!r} is closed"
+
     run(main())
 
 

@@ -215,9 +215,7 @@ def test_recv_within_the_callback_of_a_cancelled_one(loop, run, pair):
         task = loop.create_task(loop.sock_recv(ours, 1))
         await support.drain_callbacks()
         started = []
-        task.add_done_callback(
-            lambda _: started.append(loop.create_task(loop.sock_recv(ours, 1)))
-        )
+        task.add_done_callback(lambda _: started.append(loop.create_task(loop.sock_recv(ours, 1))))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -417,7 +415,9 @@ WRONG = {
     "sendall None": lambda loop, sock: loop.sock_sendall(sock, None),
     "connect no address": lambda loop, sock: loop.sock_connect(sock, None),
     "connect short address": lambda loop, sock: loop.sock_connect(sock, ("127.0.0.1",)),
-    "connect port of a wrong type": lambda loop, sock: loop.sock_connect(sock, ("127.0.0.1", "x y")),
+    "connect port of a wrong type": lambda loop, sock: loop.sock_connect(
+        sock, ("127.0.0.1", "x y")
+    ),
     "connect port out of range": lambda loop, sock: loop.sock_connect(sock, ("127.0.0.1", 70000)),
     "sendto no address": lambda loop, sock: loop.sock_sendto(sock, b"x", None),
     "recvfrom no number": lambda loop, sock: loop.sock_recvfrom(sock, None),

@@ -177,8 +177,7 @@ def test_local_address_in_use_says_so(loop, run):
                 await loop.create_connection(Recorder, *address, local_addr=taken)
             assert caught.value.errno == errno.EADDRINUSE
             assert str(caught.value).startswith(
-                f"[Errno {errno.EADDRINUSE}] error while attempting to bind on address "
-                f"{taken!r}: "
+                f"[Errno {errno.EADDRINUSE}] error while attempting to bind on address {taken!r}: "
             )
 
     run(main())

@@ -40,7 +40,12 @@ def test_write_takes_every_bytes_like_object(loop, run):
     async def main():
         async with transport_and_socket() as (transport, _, peer):
             numbers = array.array("I", [1, 2, 3])
-            parts = [b"bytes", bytearray(b"bytearray"), memoryview(b"memoryview"), memoryview(numbers)]
+            parts = [
+                b"bytes",
+                bytearray(b"bytearray"),
+                memoryview(b"memoryview"),
+                memoryview(numbers),
+            ]
             for part in parts:
                 transport.write(part)
             expected = b"bytesbytearraymemoryview" + numbers.tobytes()
@@ -456,7 +461,9 @@ def test_every_order_of_close_and_abort_loses_the_connection_once(loop, run):
 
 
 @pytest.mark.parametrize("first", ["close", "abort"])
-@pytest.mark.parametrize("where", ["connection_made", "data_received", "eof_received", "connection_lost"])
+@pytest.mark.parametrize(
+    "where", ["connection_made", "data_received", "eof_received", "connection_lost"]
+)
 def test_closing_within_each_callback_loses_the_connection_once(loop, run, first, where):
     class Closing(Recorder):
         def __getattribute__(self, name):

@@ -20,7 +20,12 @@ def test_idle_loop_wakes_for_another_thread(loop, run):
     async def main():
         future = loop.create_future()
         idle = threading.Event()
-        thread = in_thread(lambda: (idle.wait(support.LIMIT), loop.call_soon_threadsafe(future.set_result, "woken")))
+        thread = in_thread(
+            lambda: (
+                idle.wait(support.LIMIT),
+                loop.call_soon_threadsafe(future.set_result, "woken"),
+            )
+        )
         loop.call_soon(idle.set)
         assert await future == "woken"
         thread.join()

@@ -479,9 +479,7 @@ def test_connect_accepted_socket_with_tls(loop, run):
         with support.listening() as (listener, address):
             listener.setblocking(False)
             client = loop.create_task(
-                asyncio.open_connection(
-                    *address, ssl=client_context(), server_hostname="localhost"
-                )
+                asyncio.open_connection(*address, ssl=client_context(), server_hostname="localhost")
             )
             accepted, _ = await loop.sock_accept(listener)
             transport, protocol = await loop.connect_accepted_socket(

@@ -48,7 +48,9 @@ def test_socket_and_its_number_mean_the_same(loop, run, pair, as_number):
 
     async def main():
         done = loop.create_future()
-        loop.add_reader(ours.fileno() if as_number else ours, lambda: done.done() or done.set_result(1))
+        loop.add_reader(
+            ours.fileno() if as_number else ours, lambda: done.done() or done.set_result(1)
+        )
         peer.send(b"x")
         await done
         assert loop.remove_reader(ours if as_number else ours.fileno()) is True
@@ -156,7 +158,10 @@ def test_listener_becomes_readable(loop, run):
 
 def test_udp_socket_can_be_watched(loop, run):
     async def main():
-        with socket.socket(type=socket.SOCK_DGRAM) as one, socket.socket(type=socket.SOCK_DGRAM) as two:
+        with (
+            socket.socket(type=socket.SOCK_DGRAM) as one,
+            socket.socket(type=socket.SOCK_DGRAM) as two,
+        ):
             one.bind(("127.0.0.1", 0))
             done = loop.create_future()
 

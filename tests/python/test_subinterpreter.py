@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT
+"""The package in sub-interpreters: imported, used and gone again, where the Python has them."""
+
+from __future__ import annotations
+
+import pytest
+import support
+
+SOURCE = """
+import sys
+sys.path[:] = {path!r}
+import asyncio
+{prelude}
+
+async def main():
+    done = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_later(0.001, done.set_result, "fired")
+    return await done
+
+loop = new_loop()
+assert loop.run_until_complete(main()) == "fired"
+loop.close()
+"""
+
+PROGRAM = """
+import sys
+if sys.version_info >= (3, 14):
+    from concurrent import interpreters
+    def run(source):
+        interpreter = interpreters.create()
+        interpreter.exec(source)
+        interpreter.close()
+elif sys.version_info >= (3, 13):
+    import _interpreters
+    def run(source):
+        interpreter = _interpreters.create("legacy")
+        failure = _interpreters.exec(interpreter, source)
+        if failure is not None:
+            raise SystemExit(failure.formatted)
+        _interpreters.destroy(interpreter)
+else:
+    import _xxsubinterpreters
+    def run(source):
+        interpreter = _xxsubinterpreters.create(isolated=False)
+        _xxsubinterpreters.run_string(interpreter, source)
+        _xxsubinterpreters.destroy(interpreter)
+
+for number in range(3):
+    run({source!r})
+    print("interpreter", number)
+{prelude}
+import asyncio
+loop = new_loop()
+print(loop.run_until_complete(asyncio.sleep(0.001, "main interpreter")))
+loop.close()
+"""
+
+
+def test_loops_run_in_subinterpreters_and_in_the_main_one(tmp_path):
+    import sys
+
+    prelude = support.loop_prelude()
+    source = SOURCE.format(path=[entry for entry in sys.path if entry], prelude=prelude)
+    script = tmp_path / "program.py"
+    script.write_text(PROGRAM.format(source=source, prelude=prelude), encoding="utf-8")
+    process = support.run_python(str(script))
+    assert process.stdout == ("interpreter 0\ninterpreter 1\ninterpreter 2\nmain interpreter\n"), (
+        process.stderr
+    )
+    assert process.returncode == 0
+
+
+@pytest.mark.evenloop_only
+def test_module_can_be_imported_again(tmp_path):
+    source = (
+        "import sys, asyncio\n"
+        "for _ in range(3):\n"
+        "    import evenloop\n"
+        "    loop = evenloop.new_event_loop()\n"
+        "    loop.run_until_complete(asyncio.sleep(0))\n"
+        "    loop.close()\n"
+        "    for name in [name for name in sys.modules if name.split('.')[0] == 'evenloop']:\n"
+        "        del sys.modules[name]\n"
+        "print('fine')\n"
+    )
+    process = support.run_child(tmp_path, source)
+    assert process.stdout == "fine\n", process.stderr
