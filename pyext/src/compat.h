@@ -64,4 +64,10 @@ static inline void PyErr_SetRaisedException(PyObject *exception) {
 #define EV_FREE_LIST_MAX 1024
 #endif
 
+/* 3.12's selector transports take writelines as vectored pieces of their own (gh-91166); before, writelines joins and calls write(). */
+#define EV_HAS_VECTORED_WRITELINES (PY_VERSION_HEX >= 0x030C0000)
+
+/* 3.13's servers know their transports (gh-113538): Server._attach and _detach take one. */
+#define EV_SERVER_KNOWS_TRANSPORTS (PY_VERSION_HEX >= 0x030D0000)
+
 #endif

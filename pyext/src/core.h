@@ -57,6 +57,7 @@ struct ev_state {
     PyObject *asyncio_helpers;       /* asyncio.format_helpers */
     PyObject *cancelled_error;
     PyObject *socket_class;          /* socket.socket */
+    PyObject *socket_family;         /* sock_op.c: the descriptor of _socket.socket.family, a plain int */
     PyObject *python;                /* evenloop._support: what C calls of ours in Python (texts, debug, rare paths) */
     PyObject *empty_tuple;
 #define EV_FIELD(name) PyObject *str_##name;
@@ -64,6 +65,7 @@ struct ev_state {
 #undef EV_FIELD
     /* handle.c: where asyncio.Handle keeps its slots, and the free list */
     struct ev_handle_layout *handle_layout;
+    PyMethodDef *loop_methods; /* loop.c: all of the Loop type's, from every file */
 };
 
 ev_state_t *ev_state_of(PyObject *module);
@@ -89,14 +91,17 @@ struct ev_loop {
     unsigned depth;                      /* Python frames of ours on the stack: >0 means a context is entered already */
     bool debug;
     bool initialised;                    /* el is open */
+    bool stop_asked;                     /* loop._stopping: stays until the run's end has been tidied up */
     bool closed;                         /* close() was called; the engine may still be open for a moment */
     bool signals_main;                   /* runs in the main thread of the main interpreter: signals are watched while waiting */
     int signal_fd;                       /* el_loop_signal_fd, -1 until needed */
     int user_wakeup_fd;                  /* signal.set_wakeup_fd's, put back after each wait; -1: none */
     uint32_t generation;                 /* es_process_generation when the loop was made */
+    el_timer_t slice;                    /* wakeup.h: bounds the waits while a user's wakeup descriptor can't be replaced */
     PyObject *exit;                      /* an exception that leaves the run: SystemExit, KeyboardInterrupt, a signal handler's */
     PyObject *transports;                /* loop._transports: Python transports by descriptor (a WeakValueDictionary), or NULL */
     ev_member_t *members;                /* see member.c */
+    struct ev_watch *watches;            /* watch.c: all readers and writers */
     struct ev_child *children;           /* watch_child.c: all that are not closed */
 };
 
@@ -160,6 +165,8 @@ PyObject *ev_address_new(const es_addr_t *addr);
 /* The descriptor of an int or an object with fileno(); ValueError texts as in selectors ('Invalid file object: ...',
  * 'Invalid file descriptor: ...'). 0 or -1. */
 int ev_fileno(ev_state_t *state, PyObject *fileobj, es_sock_t *fd);
+/* The same, where a negative number is an answer: that of a closed socket. */
+int ev_fileno_signed(ev_state_t *state, PyObject *fileobj, Py_ssize_t *fd);
 
 /* types: each makes its heap type and stores it in the state; 0 or -1 ----------------------------------------------- */
 int ev_loop_type_init(ev_state_t *state);
@@ -178,8 +185,9 @@ extern PyMethodDef ev_loop_watch_methods[];     /* watch.c: add_reader remove_re
 extern PyMethodDef ev_loop_child_methods[];     /* watch_child.c: _watch_child */
 extern PyMethodDef ev_loop_sock_methods[];      /* sock_op.c: sock_recv sock_recv_into sock_recvfrom sock_recvfrom_into sock_sendall sock_sendto
                                                   sock_accept */
-extern PyMethodDef ev_loop_transport_methods[]; /* stream_transport.c, listener.c: _make_socket_transport _start_listener _stop_listener
-                                                  _make_pipe_transport */
+extern PyMethodDef ev_loop_socket_transport_methods[]; /* transport_socket.c: _make_socket_transport */
+extern PyMethodDef ev_loop_listener_methods[];  /* listener.c: _start_listener _stop_listener */
+extern PyMethodDef ev_loop_pipe_transport_methods[]; /* pipe_transport.c: _make_pipe_transport */
 
 /* watch.c ---------------------------------------------------------------------------------------------------------------- */
 

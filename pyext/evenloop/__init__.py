@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+"""Evenloop: an asyncio event loop in C that behaves the same on Linux, macOS and Windows.
+
+    import evenloop
+    evenloop.run(main())
+
+or, for a program that knows nothing of it, `python -m evenloop app.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from ._core import __version__
+from .loop import Loop
+
+__all__ = ("EventLoopPolicy", "Loop", "__version__", "install", "new_event_loop", "run")
+
+_T = TypeVar("_T")
+
+if sys.version_info >= (3, 16):  # no policies any more
+    __all__ = tuple(name for name in __all__ if name != "EventLoopPolicy")
+else:
+    from .policy import EventLoopPolicy
+
+
+def new_event_loop() -> Loop:
+    """Return a new event loop: what `loop_factory=` of asyncio.run and asyncio.Runner wants."""
+    return Loop()
+
+
+def run(main: Coroutine[Any, Any, _T], *, debug: bool | None = None, **kwargs: Any) -> _T:
+    """Run a coroutine on a new evenloop.Loop, as asyncio.run does on its default loop."""
+    kwargs.setdefault("loop_factory", new_event_loop)
+    if sys.version_info >= (3, 12):
+        return asyncio.run(main, debug=debug, **kwargs)
+    # 3.11's asyncio.run has no loop_factory, its Runner has.
+    if asyncio._get_running_loop() is not None:
+        raise RuntimeError("asyncio.run() cannot be called from a running event loop")
+    with asyncio.Runner(debug=debug, **kwargs) as runner:
+        return runner.run(main)
+
+
+def install() -> None:
+    """Make evenloop the default of this process: for asyncio.run and everything else that asks asyncio for a loop."""
+    if sys.version_info >= (3, 16):
+        asyncio.events.new_event_loop = new_event_loop
+        asyncio.new_event_loop = new_event_loop
+    else:
+        asyncio.set_event_loop_policy(EventLoopPolicy())

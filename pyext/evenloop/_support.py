@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""What the C half calls in Python: rare paths, and texts that follow the running Python's own.
+
+Nothing here imports evenloop._core: the extension module imports this one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import sys
+import threading
+from asyncio import base_events, format_helpers
+from asyncio.log import logger
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .loop import Loop
+
+# 3.13 hides a callback's arguments unless debug mode is on (gh-112997), and asks for the mode.
+_HIDES_ARGUMENTS = sys.version_info >= (3, 13) or (3, 12, 2) <= sys.version_info < (3, 13)
+
+
+def _callback_text(handle: Any, debug: bool) -> str:
+    source = format_helpers._format_callback_source
+    try:
+        return source(handle._callback, handle._args, debug=debug)
+    except TypeError:  # before gh-112997, which reached 3.12 in a maintenance release
+        return source(handle._callback, handle._args)
+
+
+def callback_failed(loop: Loop, handle: Any, exception: BaseException) -> None:
+    """Report what asyncio.Handle._run reports when a callback raises."""
+    context = {
+        "message": f"Exception in callback {_callback_text(handle, loop.get_debug())}",
+        "exception": exception,
+        "handle": handle,
+    }
+    if handle._source_traceback:
+        context["source_traceback"] = handle._source_traceback
+    loop.call_exception_handler(context)
+
+
+def callback_ran(loop: Loop, handle: Any, seconds: float) -> None:
+    """Debug mode: log a callback that kept the loop too long."""
+    if seconds >= loop.slow_callback_duration:
+        logger.warning(
+            "Executing %s took %.3f seconds", base_events._format_handle(handle), seconds
+        )
+
+
+def run_handle(loop: Loop, handle: Any) -> None:
+    """Debug mode: run a handle that is asyncio's own, watched like ours."""
+    loop._current_handle = handle
+    try:
+        began = loop.time()
+        handle._run()
+        callback_ran(loop, handle, loop.time() - began)
+    finally:
+        loop._current_handle = None
+
+
+def in_main_thread() -> bool:
+    """Whether this thread is the one that runs signal handlers."""
+    return threading.get_ident() == threading.main_thread().ident
+
+
+class WatchedDescriptors(Mapping[Any, selectors.SelectorKey]):
+    """What loop._selector.get_map() of a selector loop tells: who watches which descriptor."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+
+    def __getitem__(self, fileobj: Any) -> selectors.SelectorKey:
+        reader, writer = self._loop._watched(fileobj)
+        events = (selectors.EVENT_READ if reader else 0) | (selectors.EVENT_WRITE if writer else 0)
+        if not events:
+            raise KeyError(f"{fileobj!r} is not registered")
+        fd = fileobj if isinstance(fileobj, int) else fileobj.fileno()
+        return selectors.SelectorKey(fileobj, fd, events, (reader, writer))
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(sorted(set(self._loop._watched_fds())))
+
+    def __len__(self) -> int:
+        return len(set(self._loop._watched_fds()))
+
+
+class SelectorView:
+    """Stands where a selector loop keeps its selector: asyncio's own transports ask it in repr()."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._map = WatchedDescriptors(loop)
+
+    def get_map(self) -> WatchedDescriptors:
+        """Return the descriptors with a reader or a writer."""
+        return self._map
+
+    def get_key(self, fileobj: Any) -> selectors.SelectorKey:
+        """Return the key of one of them, or raise KeyError."""
+        return self._map[fileobj]
+
+
+class RunForever:
+    """`_run_forever_setup` and `_run_forever_cleanup`, which BaseEventLoop has from 3.13 on (gh-110771)."""
+
+    def _run_forever_setup(self: Any) -> None:
+        self._check_closed()
+        self._check_running()
+        self._set_coroutine_origin_tracking(self._debug)
+        self._old_agen_hooks = sys.get_asyncgen_hooks()
+        self._thread_id = threading.get_ident()
+        sys.set_asyncgen_hooks(
+            firstiter=self._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook
+        )
+        asyncio._set_running_loop(self)
+
+    def _run_forever_cleanup(self: Any) -> None:
+        self._stopping = False
+        self._thread_id = None
+        asyncio._set_running_loop(None)
+        self._set_coroutine_origin_tracking(False)
+        if self._old_agen_hooks is not None:
+            sys.set_asyncgen_hooks(*self._old_agen_hooks)
+            self._old_agen_hooks = None

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: MIT
+"""What Unix adds to the loop: signal handlers, unix sockets, pipes, child processes.
+
+The functions are asyncio's own, taken from its Unix selector loop: they work through the private methods that the C half has.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import warnings
+from asyncio import unix_events
+from asyncio.log import logger
+from typing import Any
+
+_Unix = unix_events._UnixSelectorEventLoop
+
+
+class _SignalPipe:
+    """Stands where a selector loop keeps the write end of its self-pipe."""
+
+    def __init__(self, loop: Any) -> None:
+        self._loop = loop
+
+    def fileno(self) -> int:
+        return self._loop._signal_fd()
+
+
+class UnixLoop:
+    """The Unix part of evenloop.Loop."""
+
+    _signal_handlers: dict[int, Any]
+
+    def _init_platform(self) -> None:
+        self._signal_handlers = {}
+        self._unix_server_sockets: dict[Any, int] = {}
+
+    def _close_platform(self) -> None:
+        if not self._signal_handlers:
+            return
+        if sys.is_finalizing():
+            warnings.warn(
+                f"Closing the loop {self!r} on interpreter shutdown stage, "
+                "skipping signal handlers removal",
+                ResourceWarning,
+                source=self,
+                stacklevel=3,
+            )
+            self._signal_handlers.clear()
+            return
+        for sig in list(self._signal_handlers):
+            self.remove_signal_handler(sig)
+
+    # -- signals -----------------------------------------------------------------------------------
+
+    @property
+    def _csock(self) -> _SignalPipe:
+        return _SignalPipe(self)
+
+    add_signal_handler = _Unix.add_signal_handler
+    remove_signal_handler = _Unix.remove_signal_handler
+    _process_self_data = _Unix._process_self_data
+    _handle_signal = _Unix._handle_signal
+    _check_signal = _Unix._check_signal
+
+    # -- unix sockets ------------------------------------------------------------------------------
+
+    create_unix_connection = _Unix.create_unix_connection
+    create_unix_server = _Unix.create_unix_server
+
+    def _unix_path_to_remove(self, sock: socket.socket) -> Any:
+        return sock.getsockname() if sock in self._unix_server_sockets else None
+
+    def _remove_unix_path(self, sock: socket.socket, path: Any) -> None:
+        # As create_unix_server's cleanup_socket promises: only the very file that we made (gh-111246).
+        inode = self._unix_server_sockets.pop(sock)
+        try:
+            if os.stat(path).st_ino == inode:
+                os.unlink(path)
+        except FileNotFoundError:
+            pass
+        except OSError as exc:
+            logger.error("Unable to clean up listening UNIX socket %r: %s", path, exc)
+
+    # -- sendfile ----------------------------------------------------------------------------------
+
+    _sock_sendfile_native = _Unix._sock_sendfile_native
+    _sock_sendfile_native_impl = _Unix._sock_sendfile_native_impl
+    _sock_sendfile_update_filepos = _Unix._sock_sendfile_update_filepos
+    _sock_add_cancellation_callback = _Unix._sock_add_cancellation_callback
+
+    # -- pipes and processes -----------------------------------------------------------------------
+
+    _make_read_pipe_transport = _Unix._make_read_pipe_transport
+    _make_write_pipe_transport = _Unix._make_write_pipe_transport
+
+    async def _make_subprocess_transport(
+        self: Any,
+        protocol: Any,
+        args: Any,
+        shell: bool,
+        stdin: Any,
+        stdout: Any,
+        stderr: Any,
+        bufsize: int,
+        extra: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        waiter = self.create_future()
+        transport = unix_events._UnixSubprocessTransport(
+            self,
+            protocol,
+            args,
+            shell,
+            stdin,
+            stdout,
+            stderr,
+            bufsize,
+            waiter=waiter,
+            extra=extra,
+            **kwargs,
+        )
+        _watch_exit(self, transport)
+        try:
+            await waiter
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException:
+            transport.close()
+            await transport._wait()
+            raise
+        return transport
+
+
+def _collect(pid: int, transport: Any) -> int:
+    """Collect the exit status of a child that has ended: of this one only, never of a foreign one."""
+    try:
+        _, status = os.waitpid(pid, 0)
+    except ChildProcessError:
+        process = transport.get_extra_info("subprocess")
+        if process is not None and process.returncode is not None:
+            return process.returncode  # somebody polled the Popen object
+        logger.warning(
+            "child process pid %d exit status already read: will report returncode 255", pid
+        )
+        return 255
+    return os.waitstatus_to_exitcode(status)
+
+
+def _watch_exit(loop: Any, transport: Any) -> None:
+    pid = transport.get_pid()
+
+    def exited() -> None:
+        transport._process_exited(_collect(pid, transport))
+
+    try:
+        loop._watch_child(pid, exited)
+    except NotImplementedError:
+        _watch_exit_in_thread(loop, transport, pid)
+    except ProcessLookupError:
+        loop.call_soon(exited)
+
+
+def _watch_exit_in_thread(loop: Any, transport: Any, pid: int) -> None:
+    """For systems without an event for the end of a process: a thread waits for it."""
+
+    def wait() -> None:
+        returncode = _collect(pid, transport)
+        if loop.is_closed():
+            logger.warning("Loop %r that handles pid %r is closed", loop, pid)
+        else:
+            loop.call_soon_threadsafe(transport._process_exited, returncode)
+
+    threading.Thread(target=wait, name=f"evenloop-waitpid-{pid}", daemon=True).start()
+
+
+_ = signal

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* Addresses and descriptors, between the system's form and the socket module's.
+ *
+ * uv.h brings the system's socket headers. A unix path begins after the two bytes of the family on every system.
+ */
+#include "core.h"
+
+#include <string.h>
+
+#define UNIX_PATH_OFFSET 2u
+
+static PyObject *inet4(const es_addr_t *addr) {
+    struct sockaddr_in in;
+    char host[64];
+    memcpy(&in, addr->storage.bytes, sizeof in);
+    if (uv_ip4_name(&in, host, sizeof host) != 0) {
+        return PyErr_Format(PyExc_OSError, "an IPv4 address that cannot be read");
+    }
+    return Py_BuildValue("si", host, (int)ntohs(in.sin_port));
+}
+
+static PyObject *inet6(const es_addr_t *addr) {
+    struct sockaddr_in6 in6;
+    char host[64];
+    memcpy(&in6, addr->storage.bytes, sizeof in6);
+    if (uv_ip6_name(&in6, host, sizeof host) != 0) {
+        return PyErr_Format(PyExc_OSError, "an IPv6 address that cannot be read");
+    }
+    return Py_BuildValue("siII", host, (int)ntohs(in6.sin6_port), (unsigned int)ntohl(in6.sin6_flowinfo),
+                         (unsigned int)in6.sin6_scope_id);
+}
+
+static PyObject *unix_path(const es_addr_t *addr) {
+    if (addr->size <= UNIX_PATH_OFFSET) {
+        return PyUnicode_FromString("");
+    }
+    const char *path = (const char *)addr->storage.bytes + UNIX_PATH_OFFSET;
+    size_t size = addr->size - UNIX_PATH_OFFSET;
+    if (path[0] == '\0') {
+        return PyBytes_FromStringAndSize(path, (Py_ssize_t)size); /* Linux's abstract names */
+    }
+    const char *end = memchr(path, '\0', size);
+    return PyUnicode_DecodeFSDefaultAndSize(path, end == NULL ? (Py_ssize_t)size : (Py_ssize_t)(end - path));
+}
+
+PyObject *ev_address_new(const es_addr_t *addr) {
+    struct sockaddr head;
+    if (addr->size == 0) {
+        Py_RETURN_NONE;
+    }
+    memcpy(&head, addr->storage.bytes, sizeof head);
+    switch (head.sa_family) {
+    case AF_INET:
+        return inet4(addr);
+    case AF_INET6:
+        return inet6(addr);
+    case AF_UNIX:
+        return unix_path(addr);
+    default:
+        return Py_BuildValue("iy#", (int)head.sa_family, head.sa_data, (Py_ssize_t)sizeof head.sa_data);
+    }
+}
+
+/* 1: *out is int(fileobj.fileno()). 0: it has none, in one of the ways that selectors takes for "invalid". -1: an error. */
+static int ask_fileno(ev_state_t *state, PyObject *fileobj, PyObject **out) {
+    PyObject *number = PyObject_CallMethodNoArgs(fileobj, state->str_fileno);
+    if (number != NULL) {
+        *out = PyNumber_Long(number);
+        Py_DECREF(number);
+        if (*out != NULL) {
+            return 1;
+        }
+    }
+    if (PyErr_ExceptionMatches(PyExc_AttributeError) || PyErr_ExceptionMatches(PyExc_TypeError) ||
+        PyErr_ExceptionMatches(PyExc_ValueError)) {
+        PyErr_Clear();
+        return 0;
+    }
+    return -1;
+}
+
+int ev_fileno_signed(ev_state_t *state, PyObject *fileobj, Py_ssize_t *fd) {
+    PyObject *number = NULL;
+    if (PyLong_Check(fileobj)) {
+        number = Py_NewRef(fileobj);
+    } else {
+        int found = ask_fileno(state, fileobj, &number);
+        if (found == 0) {
+            PyErr_Format(PyExc_ValueError, "Invalid file object: %R", fileobj);
+        }
+        if (found <= 0) {
+            return -1;
+        }
+    }
+    *fd = PyLong_AsSsize_t(number);
+    Py_DECREF(number);
+    return *fd == -1 && PyErr_Occurred() ? -1 : 0;
+}
+
+int ev_fileno(ev_state_t *state, PyObject *fileobj, es_sock_t *fd) {
+    Py_ssize_t value;
+    if (ev_fileno_signed(state, fileobj, &value) < 0) {
+        return -1;
+    }
+    if (value < 0) {
+        PyErr_Format(PyExc_ValueError, "Invalid file descriptor: %zd", value);
+        return -1;
+    }
+    *fd = (es_sock_t)value;
+    return 0;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* The inside of a handle, for handle.c, timer_handle.c and schedule.c alone.
+ *
+ * A handle is an asyncio.Handle (or TimerHandle) whose slots are filled from C, with a tail of ours after them. Where the
+ * slots are is asked once, of the running Python: `ev_handle_layout`.
+ */
+#ifndef EV_HANDLE_H
+#define EV_HANDLE_H
+
+#include "core.h"
+
+#define EV_INLINE_ARGS 3
+#define EV_SLOTS_MAX 16
+
+typedef struct ev_handle_tail {
+    el_ready_t ready; /* in the ready queue while `queued` */
+    PyObject *object; /* the handle that this is the tail of */
+    PyObject *args[EV_INLINE_ARGS];
+    uint8_t arg_count; /* of `args`; when there are more, all are in the slot _args, as a tuple */
+    bool queued;
+} ev_handle_tail_t;
+
+typedef struct ev_timer_tail {
+    ev_handle_tail_t common;
+    el_timer_t timer;
+} ev_timer_tail_t;
+
+/* A dead handle that waits to be one again: tracked by nobody, holding nothing. */
+typedef struct ev_free_list {
+    PyObject *first; /* linked through the slot _callback */
+    uint32_t count;
+    uint32_t count_max;
+} ev_free_list_t;
+
+typedef struct ev_handle_layout {
+    /* Offsets of asyncio.Handle's slots, and of TimerHandle's. */
+    Py_ssize_t callback, args, cancelled, loop, source_traceback, repr, context;
+    Py_ssize_t scheduled, when;
+    Py_ssize_t slots[EV_SLOTS_MAX]; /* all: first Handle's, then what TimerHandle adds */
+    size_t handle_slot_count;
+    size_t timer_slot_count;
+    Py_ssize_t handle_weak_list; /* where the weak references hang; 0: none */
+    Py_ssize_t timer_weak_list;
+    Py_ssize_t handle_tail; /* offset of the ev_handle_tail_t */
+    Py_ssize_t timer_tail;  /* offset of the ev_timer_tail_t */
+    ev_free_list_t free_handles;
+    ev_free_list_t free_timers;
+} ev_handle_layout_t;
+
+/* Adds a type's own slots to the layout and finds the named ones. 0 or -1. */
+int ev_layout_read(ev_handle_layout_t *layout, PyTypeObject *type);
+Py_ssize_t ev_layout_find(PyTypeObject *type, const char *name);
+
+static inline PyObject **ev_slot(PyObject *handle, Py_ssize_t offset) {
+    return (PyObject **)((char *)handle + offset);
+}
+
+static inline bool ev_is_timer(const ev_state_t *state, PyObject *handle) {
+    return Py_IS_TYPE(handle, state->timer_handle_type);
+}
+
+/* One of our own handles, of either type. */
+static inline bool ev_is_handle(const ev_state_t *state, PyObject *handle) {
+    return Py_IS_TYPE(handle, state->handle_type) || ev_is_timer(state, handle);
+}
+
+static inline ev_handle_tail_t *ev_handle_tail(const ev_state_t *state, PyObject *handle) {
+    Py_ssize_t offset =
+        ev_is_timer(state, handle) ? state->handle_layout->timer_tail : state->handle_layout->handle_tail;
+    return (ev_handle_tail_t *)((char *)handle + offset);
+}
+
+static inline ev_timer_tail_t *ev_timer_tail(const ev_state_t *state, PyObject *handle) {
+    return (ev_timer_tail_t *)((char *)handle + state->handle_layout->timer_tail);
+}
+
+/* A blank handle of one of the two types, from its free list if that has one: slots and tail hold nothing, not tracked. */
+PyObject *ev_handle_alloc(PyTypeObject *type, ev_free_list_t *list, Py_ssize_t callback_slot);
+
+/* Fills what both types have, and lets the garbage collector see it. On failure the handle is let go of, and -1. */
+int ev_handle_fill(ev_loop_t *loop, PyObject *handle, PyObject *callback, PyObject *const *args, size_t nargs,
+                   PyObject *context);
+
+/* Runs callback(*args) in the handle's context: the result, or NULL with its exception. */
+PyObject *ev_handle_call(ev_loop_t *loop, PyObject *handle);
+
+/* Methods and attributes that both types have. */
+PyObject *ev_handle_cancel_method(PyObject *self, PyObject *unused);
+PyObject *ev_handle_cancelled_method(PyObject *self, PyObject *unused);
+PyObject *ev_handle_run_method(PyObject *self, PyObject *unused);
+PyObject *ev_handle_get_context_method(PyObject *self, PyObject *unused);
+PyObject *ev_handle_get_args(PyObject *self, void *closure);
+int ev_handle_set_args(PyObject *self, PyObject *value, void *closure);
+PyObject *ev_handle_get_loop(PyObject *self, void *closure);
+int ev_handle_traverse(PyObject *self, visitproc visit, void *arg);
+int ev_handle_clear(PyObject *self);
+void ev_handle_dealloc(PyObject *self);
+
+/* timer_handle.c */
+int ev_timer_handle_type_init(ev_state_t *state);
+/* handle.c: empties the free lists and keeps them empty, before the types go. */
+void ev_handle_types_clear(ev_state_t *state);
+/* A timer handle that is not started. `when`: a float, kept as it is. */
+PyObject *ev_timer_handle_new(ev_loop_t *loop, PyObject *when, PyObject *callback, PyObject *const *args, size_t nargs,
+                              PyObject *context);
+extern const el_ready_ops_t ev_handle_ready_ops;
+extern const el_ready_ops_t ev_timer_ready_ops;
+
+#endif

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/* Running: the turns of the engine, the interpreter's lock around a wait, and signals.
+ *
+ * Signals. The interpreter notes a signal in its C handler and runs the Python handler between two instructions of the main thread. A
+ * loop that waits executes none, so while it waits, and only then, the wakeup descriptor (signal.set_wakeup_fd) is the loop's own: no
+ * Python code ever sees it there. What arrived is passed on to the user's descriptor. add_signal_handler installs
+ * the same descriptor for good, as asyncio does with its self-pipe.
+ * What would break it: a wait outside before_block and after_block.
+ */
+#include "core.h"
+#include "wakeup.h"
+
+#include <string.h>
+
+/* -- around a wait --------------------------------------------------------------------------------- */
+
+/* Handlers may have been noted since the last instruction. -1: one raised; the run ends with that. */
+static int run_signal_handlers(ev_loop_t *self) {
+    if (PyErr_CheckSignals() == 0) {
+        return 0;
+    }
+    ev_loop_exit(self);
+    return -1;
+}
+
+static bool watch_signals(ev_loop_t *self) {
+    int user = PySignal_SetWakeupFd(self->signal_fd);
+    self->user_wakeup_fd = user;
+    if (user != -1 && user != self->signal_fd && !ev_wakeup_may_replace) {
+        (void)PySignal_SetWakeupFd(user);
+        if (run_signal_handlers(self) < 0) {
+            return false;
+        }
+        return ev_wakeup_bound_wait(self);
+    }
+    if (run_signal_handlers(self) < 0) {
+        (void)PySignal_SetWakeupFd(user);
+        return false;
+    }
+    /* A handler may have changed the user's descriptor. */
+    int now = PySignal_SetWakeupFd(self->signal_fd);
+    if (now != self->signal_fd) {
+        self->user_wakeup_fd = now;
+    }
+    return true;
+}
+
+static bool before_block(void *ctx) {
+    ev_loop_t *self = ctx;
+    if (self->signals_main && !watch_signals(self)) {
+        return false;
+    }
+    self->blocked_thread_state = PyEval_SaveThread();
+    return true;
+}
+
+static void after_block(void *ctx) {
+    ev_loop_t *self = ctx;
+    PyEval_RestoreThread(self->blocked_thread_state);
+    if (self->signals_main) {
+        (void)PySignal_SetWakeupFd(self->user_wakeup_fd);
+    }
+}
+
+/* -- signals ----------------------------------------------------------------------------------------- */
+
+static int call_signal_handlers(ev_loop_t *self, const unsigned char *signums, size_t count) {
+    PyObject *data = PyBytes_FromStringAndSize((const char *)signums, (Py_ssize_t)count);
+    if (data == NULL) {
+        return -1;
+    }
+    PyObject *result = PyObject_CallMethodOneArg((PyObject *)self, self->state->str__process_self_data, data);
+    Py_DECREF(data);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+static void on_signals(void *ctx, const unsigned char *signums, size_t count) {
+    ev_loop_t *self = ctx;
+    if (self->user_wakeup_fd != -1 && self->user_wakeup_fd != self->signal_fd) {
+        ev_wakeup_forward(self->user_wakeup_fd, signums, count);
+    }
+    if (call_signal_handlers(self, signums, count) < 0) {
+        ev_loop_exit(self);
+    }
+    if (self->signals_main) {
+        (void)run_signal_handlers(self);
+    }
+}
+
+const el_hooks_t ev_loop_hooks = {before_block, after_block, on_signals};
+
+static int open_signal_fd(ev_loop_t *self) {
+    if (self->signal_fd != -1) {
+        return 0;
+    }
+    int code = el_loop_signal_fd(&self->el, &self->signal_fd);
+    if (code != 0) {
+        self->signal_fd = -1;
+        (void)ev_error_set(self->state, code);
+        return -1;
+    }
+    return 0;
+}
+
+/* Only the main thread of the main interpreter runs signal handlers. */
+static int prepare_signals(ev_loop_t *self) {
+    self->signals_main = false;
+    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+        return 0;
+    }
+    PyObject *result = PyObject_CallMethod(self->state->python, "in_main_thread", NULL);
+    if (result == NULL) {
+        return -1;
+    }
+    bool main_thread = result == Py_True;
+    Py_DECREF(result);
+    if (main_thread && open_signal_fd(self) < 0) {
+        return -1;
+    }
+    self->signals_main = main_thread;
+    return 0;
+}
+
+/* -- turns ------------------------------------------------------------------------------------------- */
+
+static PyObject *finish(ev_loop_t *self, int code) {
+    PyObject *exception = self->exit;
+    self->exit = NULL;
+    self->signals_main = false;
+    if (exception != NULL) {
+        PyErr_SetRaisedException(exception);
+        return NULL;
+    }
+    if (code == ES_EBUSY) {
+        PyErr_SetString(PyExc_RuntimeError, "This event loop is already running");
+        return NULL;
+    }
+    if (code == ES_EFORKED) {
+        (void)ev_loop_refuse(self);
+        return NULL;
+    }
+    if (code != 0) {
+        return ev_error_set(self->state, code);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *run(ev_loop_t *self, bool once) {
+    if (ev_loop_check_closed(self) < 0) {
+        return NULL;
+    }
+    if (self->el.running) {
+        PyErr_SetString(PyExc_RuntimeError, "This event loop is already running");
+        return NULL;
+    }
+    if (prepare_signals(self) < 0) {
+        return NULL;
+    }
+    self->el.stopping = self->stop_asked;
+    unsigned depth = self->depth;
+    self->depth = 0; /* another loop's callback may have begun this run */
+    Py_INCREF(self);
+    int code = once ? el_loop_turn(&self->el, EL_NEVER) : el_loop_run(&self->el);
+    self->depth = depth;
+    PyObject *result = finish(self, code);
+    Py_DECREF(self);
+    return result;
+}
+
+static PyObject *loop_run_turns(PyObject *op, PyObject *unused) {
+    (void)unused;
+    return run((ev_loop_t *)op, false);
+}
+
+static PyObject *loop_run_once(PyObject *op, PyObject *unused) {
+    (void)unused;
+    return run((ev_loop_t *)op, true);
+}
+
+static PyObject *loop_stop(PyObject *op, PyObject *unused) {
+    (void)unused;
+    ev_loop_t *self = (ev_loop_t *)op;
+    self->stop_asked = true;
+    if (self->initialised) {
+        el_loop_stop(&self->el);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *loop_signal_fd(PyObject *op, PyObject *unused) {
+    (void)unused;
+    ev_loop_t *self = (ev_loop_t *)op;
+    if (ev_loop_check_closed(self) < 0 || open_signal_fd(self) < 0) {
+        return NULL;
+    }
+    return PyLong_FromLong(self->signal_fd);
+}
+
+PyMethodDef ev_loop_run_methods[] = {
+    {"_run_turns", loop_run_turns, METH_NOARGS, PyDoc_STR("Turn until stop() is called or an exception leaves.")},
+    {"_run_once", loop_run_once, METH_NOARGS, PyDoc_STR("Make one turn.")},
+    {"_signal_fd", loop_signal_fd, METH_NOARGS,
+     PyDoc_STR("The descriptor to which the interpreter writes the numbers of signals.")},
+    {"stop", loop_stop, METH_NOARGS, PyDoc_STR("End the run after the current turn.")},
+    {NULL, NULL, 0, NULL},
+};

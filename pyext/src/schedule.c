@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: MIT */
+/* Scheduling: the methods of a loop that make handles and queue them.
+ *
+ * Guarantees asyncio's argument errors, in asyncio's words and order. A `when` that is not a number is refused here: the selector loop
+ * takes it and fails later, in the middle of its heap. NaN compares with nothing, so it is refused too.
+ */
+#include "handle.h"
+
+#include <math.h>
+
+/* -- arguments ----------------------------------------------------------------------------------- */
+
+/* What all four share: one or two named arguments, *args, and the keyword `context`. */
+typedef struct call_args {
+    PyObject *named[2];
+    PyObject *const *rest;
+    size_t rest_count;
+    PyObject *context; /* NULL: None or not given */
+} call_args_t;
+
+typedef struct signature {
+    const char *method;
+    PyObject *names[2]; /* interned */
+    Py_ssize_t count;
+} signature_t;
+
+static int take_keyword(ev_loop_t *self, const signature_t *signature, PyObject *name, PyObject *value,
+                        call_args_t *out) {
+    if (PyUnicode_Compare(name, self->state->str_context) == 0) {
+        out->context = value == Py_None ? NULL : value;
+        return 0;
+    }
+    for (Py_ssize_t i = 0; i < signature->count; i++) {
+        if (PyUnicode_Compare(name, signature->names[i]) != 0) {
+            continue;
+        }
+        if (out->named[i] != NULL) {
+            PyErr_Format(PyExc_TypeError, "BaseEventLoop.%s() got multiple values for argument '%U'",
+                         signature->method, name);
+            return -1;
+        }
+        out->named[i] = value;
+        return 0;
+    }
+    PyErr_Format(PyExc_TypeError, "BaseEventLoop.%s() got an unexpected keyword argument '%U'", signature->method,
+                 name);
+    return -1;
+}
+
+static int refuse_missing(const signature_t *signature, const call_args_t *out) {
+    if (signature->count == 2 && out->named[0] == NULL && out->named[1] == NULL) {
+        PyErr_Format(PyExc_TypeError, "BaseEventLoop.%s() missing 2 required positional arguments: '%U' and '%U'",
+                     signature->method, signature->names[0], signature->names[1]);
+    } else {
+        PyErr_Format(PyExc_TypeError, "BaseEventLoop.%s() missing 1 required positional argument: '%U'",
+                     signature->method, signature->names[out->named[0] == NULL ? 0 : 1]);
+    }
+    return -1;
+}
+
+static int parse_slowly(ev_loop_t *self, const signature_t *signature, PyObject *const *args, Py_ssize_t nargs,
+                        PyObject *keywords, call_args_t *out) {
+    for (Py_ssize_t i = 0; i < signature->count && i < nargs; i++) {
+        out->named[i] = args[i];
+    }
+    Py_ssize_t keyword_count = keywords == NULL ? 0 : PyTuple_GET_SIZE(keywords);
+    for (Py_ssize_t i = 0; i < keyword_count; i++) {
+        if (take_keyword(self, signature, PyTuple_GET_ITEM(keywords, i), args[nargs + i], out) < 0) {
+            return -1;
+        }
+    }
+    for (Py_ssize_t i = 0; i < signature->count; i++) {
+        if (out->named[i] == NULL) {
+            return refuse_missing(signature, out);
+        }
+    }
+    return 0;
+}
+
+static inline int parse(ev_loop_t *self, const signature_t *signature, PyObject *const *args, Py_ssize_t nargs,
+                        PyObject *keywords, call_args_t *out) {
+    Py_ssize_t count = signature->count;
+    out->named[0] = NULL;
+    out->named[1] = NULL;
+    out->context = NULL;
+    out->rest = nargs > count ? args + count : NULL;
+    out->rest_count = nargs > count ? (size_t)(nargs - count) : 0;
+    if (nargs < count) {
+        return parse_slowly(self, signature, args, nargs, keywords, out);
+    }
+    if (keywords != NULL) {
+        /* What a done future calls: call_soon(callback, future, context=context). */
+        if (PyTuple_GET_SIZE(keywords) != 1 || PyTuple_GET_ITEM(keywords, 0) != self->state->str_context) {
+            return parse_slowly(self, signature, args, nargs, keywords, out);
+        }
+        out->context = args[nargs] == Py_None ? NULL : args[nargs];
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        out->named[i] = args[i];
+    }
+    return 0;
+}
+
+/* -- checks ---------------------------------------------------------------------------------------- */
+
+static int check_debug(ev_loop_t *self, PyObject *callback, const char *method, bool check_thread) {
+    if (check_thread) {
+        PyObject *result = PyObject_CallMethod((PyObject *)self, "_check_thread", NULL);
+        if (result == NULL) {
+            return -1;
+        }
+        Py_DECREF(result);
+    }
+    PyObject *result = PyObject_CallMethod((PyObject *)self, "_check_callback", "Os", callback, method);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+/* -- at once --------------------------------------------------------------------------------------- */
+
+static PyObject *call_soon(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
+    ev_loop_t *self = (ev_loop_t *)op;
+    signature_t signature = {"call_soon", {self->state->str_callback, NULL}, 1};
+    call_args_t call;
+    if (parse(self, &signature, args, nargs, keywords, &call) < 0 || ev_loop_check_closed(self) < 0 ||
+        (self->debug && check_debug(self, call.named[0], "call_soon", true) < 0)) {
+        return NULL;
+    }
+    PyObject *handle = ev_handle_new(self, call.named[0], call.rest, call.rest_count, call.context);
+    if (handle != NULL) {
+        ev_handle_schedule(self, handle);
+    }
+    return handle;
+}
+
+/* The private form, callback and a tuple of arguments, that asyncio's subclasses use. */
+static PyObject *call_soon_private(PyObject *op, PyObject *args) {
+    ev_loop_t *self = (ev_loop_t *)op;
+    PyObject *callback, *tuple, *context;
+    if (!PyArg_ParseTuple(args, "OO!O:_call_soon", &callback, &PyTuple_Type, &tuple, &context) ||
+        ev_loop_check_closed(self) < 0) {
+        return NULL;
+    }
+    PyObject *handle = ev_handle_new(self, callback, &PyTuple_GET_ITEM(tuple, 0), (size_t)PyTuple_GET_SIZE(tuple),
+                                     context == Py_None ? NULL : context);
+    if (handle != NULL) {
+        ev_handle_schedule(self, handle);
+    }
+    return handle;
+}
+
+/* A handle that is not one of ours, or is queued twice: asyncio's own class, from code that is borrowed from it. */
+typedef struct foreign {
+    el_ready_t ready;
+    PyObject *handle;
+} foreign_t;
+
+static int run_foreign_handle(ev_loop_t *self, PyObject *handle) {
+    PyObject *cancelled = PyObject_GetAttr(handle, self->state->str__cancelled);
+    if (cancelled == NULL) {
+        return -1;
+    }
+    int skip = PyObject_IsTrue(cancelled);
+    Py_DECREF(cancelled);
+    if (skip != 0) {
+        return skip < 0 ? -1 : 0;
+    }
+    PyObject *result = self->debug ? PyObject_CallMethod(self->state->python, "run_handle", "OO", (PyObject *)self,
+                                                         handle)
+                                   : PyObject_CallMethodNoArgs(handle, self->state->str__run);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+static void run_foreign(el_loop_t *el, el_ready_t *item) {
+    foreign_t *foreign = (foreign_t *)item;
+    PyObject *handle = foreign->handle;
+    PyMem_Free(foreign);
+    ev_loop_t *self = ev_loop_of(el);
+    if (run_foreign_handle(self, handle) < 0) {
+        ev_loop_exit(self);
+    }
+    Py_DECREF(handle);
+}
+
+static void drop_foreign(el_loop_t *el, el_ready_t *item) {
+    (void)el;
+    foreign_t *foreign = (foreign_t *)item;
+    PyObject *handle = foreign->handle;
+    PyMem_Free(foreign);
+    Py_DECREF(handle);
+}
+
+static const el_ready_ops_t foreign_ops = {run_foreign, drop_foreign};
+
+static int schedule_foreign(ev_loop_t *self, PyObject *handle) {
+    foreign_t *foreign = PyMem_Malloc(sizeof *foreign);
+    if (foreign == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    foreign->ready.ops = &foreign_ops;
+    foreign->handle = Py_NewRef(handle);
+    el_loop_push(&self->el, &foreign->ready);
+    if (self->el.blocked) {
+        el_loop_wake(&self->el);
+    }
+    return 0;
+}
+
+/* 3.14: a handle whose cancel() waits for the callback that runs in another thread. asyncio's own class serves. */
+static PyObject *schedule_threadsafe_handle(ev_loop_t *self, const call_args_t *call) {
+    PyObject *tuple = PyTuple_New((Py_ssize_t)call->rest_count);
+    if (tuple == NULL) {
+        return NULL;
+    }
+    for (size_t i = 0; i < call->rest_count; i++) {
+        PyTuple_SET_ITEM(tuple, (Py_ssize_t)i, Py_NewRef(call->rest[i]));
+    }
+    PyObject *handle =
+        PyObject_CallFunctionObjArgs(self->state->asyncio_threadsafe_handle, call->named[0], tuple, (PyObject *)self,
+                                     call->context == NULL ? Py_None : call->context, NULL);
+    Py_DECREF(tuple);
+    if (handle != NULL && schedule_foreign(self, handle) < 0) {
+        Py_CLEAR(handle);
+    }
+    return handle;
+}
+
+/* The interpreter's lock is held here, so the queue may be touched; ev_handle_schedule wakes a loop that waits. */
+static PyObject *call_soon_threadsafe(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
+    ev_loop_t *self = (ev_loop_t *)op;
+    signature_t signature = {"call_soon_threadsafe", {self->state->str_callback, NULL}, 1};
+    call_args_t call;
+    if (parse(self, &signature, args, nargs, keywords, &call) < 0 || ev_loop_check_closed(self) < 0 ||
+        (self->debug && check_debug(self, call.named[0], "call_soon_threadsafe", false) < 0)) {
+        return NULL;
+    }
+    if (self->state->asyncio_threadsafe_handle != NULL) {
+        return schedule_threadsafe_handle(self, &call);
+    }
+    PyObject *handle = ev_handle_new(self, call.named[0], call.rest, call.rest_count, call.context);
+    if (handle != NULL) {
+        ev_handle_schedule(self, handle);
+    }
+    return handle;
+}
+
+/* -- later ----------------------------------------------------------------------------------------- */
+
+/* In nanoseconds, never earlier than `when` reads on loop.time(). */
+static uint64_t deadline_of(double when) {
+    if (when <= 0.0) {
+        return 0;
+    }
+    if (when >= 1.8e10) { /* seconds: 570 years, almost the range of the clock */
+        return EL_NEVER;
+    }
+    uint64_t deadline = (uint64_t)ceil(when * 1e9);
+    while ((double)deadline / 1e9 < when) {
+        deadline++;
+    }
+    return deadline;
+}
+
+static PyObject *start_timer(ev_loop_t *self, PyObject *when, const call_args_t *call, PyObject *callback) {
+    double seconds = PyFloat_AsDouble(when);
+    if (seconds == -1.0 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (isnan(seconds)) {
+        PyErr_SetString(PyExc_ValueError, "a callback cannot be scheduled at time NaN");
+        return NULL;
+    }
+    if (ev_loop_check_closed(self) < 0 || (self->debug && check_debug(self, callback, "call_at", true) < 0)) {
+        return NULL;
+    }
+    PyObject *handle = ev_timer_handle_new(self, when, callback, call->rest, call->rest_count, call->context);
+    if (handle == NULL) {
+        return NULL;
+    }
+    el_timer_t *timer = &ev_timer_tail(self->state, handle)->timer;
+    if (el_timer_start(&self->el, timer, deadline_of(seconds), &ev_timer_ready_ops) != 0) {
+        Py_DECREF(handle);
+        return PyErr_NoMemory();
+    }
+    return Py_NewRef(handle); /* the other reference is the heap's */
+}
+
+static PyObject *call_at(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
+    ev_loop_t *self = (ev_loop_t *)op;
+    signature_t signature = {"call_at", {self->state->str_when, self->state->str_callback}, 2};
+    call_args_t call;
+    if (parse(self, &signature, args, nargs, keywords, &call) < 0) {
+        return NULL;
+    }
+    if (call.named[0] == Py_None) {
+        PyErr_SetString(PyExc_TypeError, "when cannot be None");
+        return NULL;
+    }
+    return start_timer(self, call.named[0], &call, call.named[1]);
+}
+
+static PyObject *add_delay(PyObject *delay) {
+    double now = (double)el_now_ns() / 1e9;
+    if (PyFloat_CheckExact(delay)) {
+        return PyFloat_FromDouble(now + PyFloat_AS_DOUBLE(delay));
+    }
+    PyObject *start = PyFloat_FromDouble(now);
+    if (start == NULL) {
+        return NULL;
+    }
+    PyObject *when = PyNumber_Add(start, delay);
+    Py_DECREF(start);
+    return when;
+}
+
+static PyObject *call_later(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
+    ev_loop_t *self = (ev_loop_t *)op;
+    signature_t signature = {"call_later", {self->state->str_delay, self->state->str_callback}, 2};
+    call_args_t call;
+    if (parse(self, &signature, args, nargs, keywords, &call) < 0) {
+        return NULL;
+    }
+    if (call.named[0] == Py_None) {
+        PyErr_SetString(PyExc_TypeError, "delay must not be None");
+        return NULL;
+    }
+    PyObject *when = add_delay(call.named[0]);
+    if (when == NULL) {
+        return NULL;
+    }
+    PyObject *handle = start_timer(self, when, &call, call.named[1]);
+    Py_DECREF(when);
+    return handle;
+}
+
+static PyObject *loop_time(PyObject *op, PyObject *unused) {
+    (void)op;
+    (void)unused;
+    return PyFloat_FromDouble((double)el_now_ns() / 1e9);
+}
+
+/* -- for code that is borrowed from asyncio ---------------------------------------------------------- */
+
+static PyObject *add_callback(PyObject *op, PyObject *handle) {
+    ev_loop_t *self = (ev_loop_t *)op;
+    if (ev_loop_check_closed(self) < 0) {
+        return NULL;
+    }
+    if (ev_is_handle(self->state, handle) && !ev_handle_tail(self->state, handle)->queued) {
+        if (!ev_handle_is_cancelled(self, handle)) {
+            ev_handle_schedule(self, handle);
+        }
+        Py_RETURN_NONE;
+    }
+    PyObject *cancelled = PyObject_GetAttr(handle, self->state->str__cancelled);
+    if (cancelled == NULL) {
+        return NULL;
+    }
+    int skip = PyObject_IsTrue(cancelled);
+    Py_DECREF(cancelled);
+    if (skip < 0 || (skip == 0 && schedule_foreign(self, handle) < 0)) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *write_to_self(PyObject *op, PyObject *unused) {
+    (void)unused;
+    ev_loop_t *self = (ev_loop_t *)op;
+    if (self->initialised && self->generation == es_process_generation()) {
+        el_loop_wake(&self->el);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *add_callback_signalsafe(PyObject *op, PyObject *handle) {
+    PyObject *result = add_callback(op, handle);
+    if (result != NULL) {
+        Py_SETREF(result, write_to_self(op, NULL));
+    }
+    return result;
+}
+
+/* asyncio.TimerHandle.cancel() tells its loop; ours has told the engine already, a foreign one is not in our heap. */
+static PyObject *timer_handle_cancelled(PyObject *op, PyObject *handle) {
+    (void)op;
+    (void)handle;
+    Py_RETURN_NONE;
+}
+
+/* -- what is queued ---------------------------------------------------------------------------------- */
+
+static PyObject *handle_of(el_ready_t *item) {
+    if (item->ops == &ev_handle_ready_ops) {
+        return ((ev_handle_tail_t *)item)->object;
+    }
+    if (item->ops == &ev_timer_ready_ops) {
+        return ((ev_timer_tail_t *)((char *)item - offsetof(ev_timer_tail_t, timer.ready)))->common.object;
+    }
+    if (item->ops == &foreign_ops) {
+        return ((foreign_t *)item)->handle;
+    }
+    return NULL; /* a transport's end, or the engine's own */
+}
+
+PyObject *ev_schedule_ready(ev_loop_t *self) {
+    PyObject *list = PyList_New(0);
+    for (el_ready_t *item = self->el.ready.first; list != NULL && item != NULL; item = item->next) {
+        PyObject *handle = handle_of(item);
+        if (handle != NULL && PyList_Append(list, handle) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
+static int append_timer(el_timer_t *timer, void *list) {
+    PyObject *handle = handle_of(&timer->ready);
+    return handle == NULL ? 0 : PyList_Append(list, handle);
+}
+
+PyObject *ev_schedule_timers(ev_loop_t *self) {
+    PyObject *list = PyList_New(0);
+    if (list != NULL && el_timer_each(&self->el, append_timer, list) != 0) {
+        Py_CLEAR(list);
+    }
+    return list;
+}
+
+typedef struct visit_args {
+    visitproc visit;
+    void *arg;
+} visit_args_t;
+
+static int visit_timer(el_timer_t *timer, void *ctx) {
+    visit_args_t *args = ctx;
+    PyObject *handle = handle_of(&timer->ready);
+    return handle == NULL ? 0 : args->visit(handle, args->arg);
+}
+
+int ev_schedule_traverse(ev_loop_t *self, visitproc visit, void *arg) {
+    for (el_ready_t *item = self->el.ready.first; item != NULL; item = item->next) {
+        Py_VISIT(handle_of(item));
+    }
+    visit_args_t args = {visit, arg};
+    return el_timer_each(&self->el, visit_timer, &args);
+}
+
+#define FAST(function) ((PyCFunction)(void (*)(void))(function))
+
+PyMethodDef ev_loop_schedule_methods[] = {
+    {"call_soon", FAST(call_soon), METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("call_soon($self, callback, /, *args, context=None)\n--\n\n"
+               "Call callback(*args) in the next turn of the loop; returns a Handle.")},
+    {"call_soon_threadsafe", FAST(call_soon_threadsafe), METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("call_soon_threadsafe($self, callback, /, *args, context=None)\n--\n\n"
+               "Like call_soon(), from any thread; a waiting loop wakes up.")},
+    {"call_later", FAST(call_later), METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("call_later($self, delay, callback, /, *args, context=None)\n--\n\n"
+               "Call callback(*args) after `delay` seconds, never sooner; returns a TimerHandle.")},
+    {"call_at", FAST(call_at), METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("call_at($self, when, callback, /, *args, context=None)\n--\n\n"
+               "Call callback(*args) at `when` on the clock of time(), never sooner; returns a TimerHandle.")},
+    {"time", loop_time, METH_NOARGS, PyDoc_STR("The loop's clock: seconds, monotonic, to the nanosecond.")},
+    {"_call_soon", call_soon_private, METH_VARARGS, NULL},
+    {"_add_callback", add_callback, METH_O, NULL},
+    {"_add_callback_signalsafe", add_callback_signalsafe, METH_O, NULL},
+    {"_write_to_self", write_to_self, METH_NOARGS, NULL},
+    {"_timer_handle_cancelled", timer_handle_cancelled, METH_O, NULL},
+    {NULL, NULL, 0, NULL},
+};

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* TimerHandle: what call_later and call_at return. An asyncio.TimerHandle with an engine timer in it.
+ *
+ * Guarantees: when() is the very object that was given or computed; order, equality and hash are asyncio's own. The engine's heap
+ * owns a reference while the timer is in it, cancelled or not (timer.h: a cancelled entry leaves lazily).
+ */
+#include "handle.h"
+
+static PyObject *handle_of_timer(el_ready_t *item) {
+    ev_timer_tail_t *tail = (ev_timer_tail_t *)((char *)item - offsetof(ev_timer_tail_t, timer.ready));
+    return tail->common.object;
+}
+
+static void run_item(el_loop_t *el, el_ready_t *item) {
+    PyObject *handle = handle_of_timer(item);
+    ev_handle_run(ev_loop_of(el), handle);
+    Py_DECREF(handle);
+}
+
+static void drop_item(el_loop_t *el, el_ready_t *item) {
+    (void)el;
+    Py_DECREF(handle_of_timer(item));
+}
+
+const el_ready_ops_t ev_timer_ready_ops = {run_item, drop_item};
+
+PyObject *ev_timer_handle_new(ev_loop_t *loop, PyObject *when, PyObject *callback, PyObject *const *args, size_t nargs,
+                              PyObject *context) {
+    ev_handle_layout_t *layout = loop->state->handle_layout;
+    PyObject *handle = ev_handle_alloc(loop->state->timer_handle_type, &layout->free_timers, layout->callback);
+    if (handle == NULL) {
+        return NULL;
+    }
+    ev_timer_tail_t *tail = ev_timer_tail(loop->state, handle);
+    tail->timer.scheduled = false;
+    tail->timer.cancelled = false;
+    *ev_slot(handle, layout->when) = Py_NewRef(when);
+    return ev_handle_fill(loop, handle, callback, args, nargs, context) < 0 ? NULL : handle;
+}
+
+static ev_state_t *state_of(PyObject *self) {
+    return PyType_GetModuleState(Py_TYPE(self));
+}
+
+static PyObject *timer_when(PyObject *self, PyObject *unused) {
+    (void)unused;
+    PyObject *when = *ev_slot(self, state_of(self)->handle_layout->when);
+    return Py_NewRef(when != NULL ? when : Py_None);
+}
+
+static PyObject *get_scheduled(PyObject *self, void *closure) {
+    (void)closure;
+    return PyBool_FromLong(ev_timer_tail(state_of(self), self)->timer.scheduled);
+}
+
+static PyMethodDef timer_methods[] = {
+    {"cancel", ev_handle_cancel_method, METH_NOARGS, PyDoc_STR("Do not call the callback any more.")},
+    {"cancelled", ev_handle_cancelled_method, METH_NOARGS, PyDoc_STR("Whether cancel() was called.")},
+    {"get_context", ev_handle_get_context_method, METH_NOARGS, PyDoc_STR("The context that the callback runs in.")},
+    {"when", timer_when, METH_NOARGS, PyDoc_STR("When the callback is due, on the clock of loop.time().")},
+    {"_run", ev_handle_run_method, METH_NOARGS, PyDoc_STR("Call the callback now.")},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef timer_attributes[] = {
+    {"_args", ev_handle_get_args, ev_handle_set_args, NULL, NULL},
+    {"_loop", ev_handle_get_loop, NULL, NULL, NULL},
+    {"_scheduled", get_scheduled, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot timer_slots[] = {
+    {Py_tp_doc, PyDoc_STR("A callback that a loop will call at a time: what call_later() returns.")},
+    {Py_tp_methods, timer_methods},   {Py_tp_getset, timer_attributes},   {Py_tp_traverse, ev_handle_traverse},
+    {Py_tp_clear, ev_handle_clear},   {Py_tp_dealloc, ev_handle_dealloc}, {0, NULL},
+};
+
+int ev_timer_handle_type_init(ev_state_t *state) {
+    PyTypeObject *base = (PyTypeObject *)state->asyncio_timer_handle;
+    ev_handle_layout_t *layout = state->handle_layout;
+    layout->scheduled = ev_layout_find(base, "_scheduled");
+    layout->when = ev_layout_find(base, "_when");
+    if (layout->scheduled < 0 || layout->when < 0 || ev_layout_read(layout, base) < 0) {
+        return -1;
+    }
+    layout->timer_tail = base->tp_basicsize;
+    PyType_Spec spec = {
+        .name = "evenloop._core.TimerHandle",
+        .basicsize = (int)(base->tp_basicsize + (Py_ssize_t)sizeof(ev_timer_tail_t)),
+        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+        .slots = timer_slots,
+    };
+    PyObject *type = PyType_FromModuleAndSpec(state->module, &spec, state->asyncio_timer_handle);
+    state->timer_handle_type = (PyTypeObject *)type;
+    if (type == NULL) {
+        return -1;
+    }
+    layout->timer_weak_list = state->timer_handle_type->tp_weaklistoffset;
+    return 0;
+}
