@@ -230,7 +230,7 @@ def test_server_ends_with_its_input_and_tells_its_processor_time(name: str, mode
     assert 0 < found["server_cpu_ns"] <= int(used)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows cannot send a process SIGTERM")
+@pytest.mark.skipif(os.name == "nt", reason="posix-signals-to-children")
 @pytest.mark.parametrize(("name", "mode"), SERVERS)
 def test_server_ends_cleanly_on_sigterm_with_open_connections(name: str, mode: str) -> None:
     server, port = start(name, mode)
