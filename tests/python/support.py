@@ -322,8 +322,7 @@ def run_python(
     process = subprocess.run(
         [sys.executable, *args],
         input=stdin.encode(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         env=child_environment() if env is None else env,
         cwd=cwd,
         timeout=timeout,

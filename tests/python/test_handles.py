@@ -169,7 +169,7 @@ def test_timer_handles_compare_by_their_time(loop):
     assert early == same and early != late
     assert (early == 10) is False
     with pytest.raises(TypeError):
-        early < 10  # noqa: B015
+        early < 10
     for handle in (early, late, same):
         handle.cancel()
     assert early == same

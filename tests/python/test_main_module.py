@@ -185,7 +185,8 @@ def test_endings_and_tracebacks_are_pythons_own(tmp_path, how, ending):
 def test_exception_from_asyncio_run_shows_the_programs_frames(tmp_path):
     script = write(
         tmp_path / "app.py",
-        "import asyncio\n\nasync def main():\n    raise LookupError('inside')\n\nasyncio.run(main())\n",
+        "import asyncio\n\nasync def main():\n    raise LookupError('inside')\n\n"
+        "asyncio.run(main())\n",
     )
     process = evenloop(script)
     assert process.returncode == 1

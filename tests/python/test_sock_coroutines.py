@@ -262,7 +262,7 @@ def test_accept_gives_a_nonblocking_socket_and_the_address(loop, run):
     run(main())
 
 
-@pytest.mark.evenloop_only  # the stock loop drops the connection in this race (python/cpython 153761)
+@pytest.mark.evenloop_only  # the stock loop drops it in this race (python/cpython 153761)
 def test_cancelled_accept_loses_no_connection(loop, run):
     async def main():
         with support.listening() as (listener, address):

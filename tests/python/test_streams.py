@@ -103,7 +103,7 @@ def test_limit_overrun(loop, run):
     async def main():
         server, address = await serve(send)
         reader, writer = await asyncio.open_connection(*address, limit=1000)
-        with pytest.raises(ValueError, match="Separator is (not )?found"):
+        with pytest.raises(ValueError, match=r"Separator is (not )?found"):
             await reader.readline()
         writer.close()
         await writer.wait_closed()
@@ -282,7 +282,7 @@ def test_cancelled_read_loses_no_data(loop, run):
 
 
 def test_subclass_of_the_stream_protocol_sees_its_calls(loop, run):
-    """A fast path for StreamReaderProtocol must not skip what a subclass or an instance overrides."""
+    """A fast path for streams must not skip what a subclass or an instance overrides."""
 
     async def main():
         seen = []

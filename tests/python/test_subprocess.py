@@ -471,7 +471,8 @@ def test_popen_options_of_posix_are_passed_on(loop, run):
 def test_streams_of_the_child_are_pipes(loop, run):
     async def main():
         process = await python(
-            "import os, stat; print([stat.S_ISFIFO(os.fstat(n).st_mode) for n in (0, 1, 2)], end='')"
+            "import os, stat\n"
+            "print([stat.S_ISFIFO(os.fstat(n).st_mode) for n in (0, 1, 2)], end='')"
         )
         out, _ = await process.communicate()
         assert out == b"[True, True, True]"

@@ -239,7 +239,7 @@ def test_end_of_file_in_the_handshake_is_connection_reset(loop, run):
 
 
 def test_end_of_file_without_close_notify_is_an_end_of_file(loop, run):
-    """The raw connection ends; asyncio tells eof_received and loses the connection without error."""
+    """asyncio tells eof_received when the raw connection ends, and no error."""
 
     async def main():
         accepted = loop.create_future()
