@@ -15,6 +15,8 @@ from asyncio.log import logger
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ._accept import accept_tls as accept_tls  # what the listener in C calls
+
 if TYPE_CHECKING:
     from .loop import Loop
 

@@ -44,6 +44,7 @@ struct ev_state {
     PyTypeObject *child_watch_type;
     PyTypeObject *stream_transport_type;
     PyTypeObject *pipe_transport_type;
+    PyTypeObject *write_pipe_transport_type;
     PyTypeObject *listener_type;
     PyTypeObject *sock_op_type;
     /* asyncio's (strong) */

@@ -128,7 +128,7 @@ static int module_exec(PyObject *module) {
 
 #define EV_STATE_TYPES(row)                                                                                            \
     row(loop_type) row(handle_type) row(timer_handle_type) row(child_watch_type) row(stream_transport_type)            \
-    row(pipe_transport_type) row(listener_type) row(sock_op_type)
+    row(pipe_transport_type) row(write_pipe_transport_type) row(listener_type) row(sock_op_type)
 
 static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     ev_state_t *state = ev_state_of(module);

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/* The transport object that StreamTransport and the pipe transports share, and the few functions that cross their files.
+ *
+ * One struct serves all of them: what differs is the Python base class, the owner of the descriptor (a socket or a pipe object)
+ * and a handful of rules of asyncio's pipe transports, marked by `kind`.
+ *   stream_transport.c   life: construction, the start, what the engine calls, the end
+ *   transport_socket.c   the socket transport's methods and the Loop method that makes one
+ *   transport_write.c    the writing half of the Python interface
+ *   transport_extra.c    the reading half, and what can be asked: extra info, private names, repr
+ *   pipe_transport.c     the pipe types
+ */
+#ifndef EV_STREAM_TRANSPORT_H
+#define EV_STREAM_TRANSPORT_H
+
+#include "core.h"
+
+/* Room for the slots of asyncio's transport classes (_extra, _loop, _protocol_paused, _high_water, _low_water), with some to
+ * spare. Our own getters shadow them; the memory stays empty. ev_transport_type_new checks that they fit. */
+#define EV_BASE_SLOTS_MAX 8
+
+typedef enum ev_transport_kind { EV_TRANSPORT_SOCKET, EV_TRANSPORT_READ_PIPE, EV_TRANSPORT_WRITE_PIPE } ev_transport_kind_t;
+
+typedef struct ev_transport {
+    PyObject_HEAD
+    PyObject *base_slots[EV_BASE_SLOTS_MAX];
+    el_stream_t stream;
+    ev_state_t *state;
+    ev_loop_t *loop; /* strong; NULL after connection_lost */
+    ev_member_t member;
+    el_ready_t start;  /* connection_made, reading, the waiter: steps of one item */
+    el_ready_t settle; /* gives up a reference when no frame of the engine uses the stream */
+
+    PyObject *protocol;
+    PyObject *context;
+    PyObject *owner;     /* the socket or pipe object; NULL once closed: _sock, _pipe */
+    PyObject *owner_view; /* the same object, kept for extra info that is asked for late */
+    PyObject *server;
+    PyObject *waiter;
+    PyObject *extra;     /* dict, made when somebody asks */
+    PyObject *lost_exc;  /* the exception for connection_lost that Python code gave */
+    PyObject *empty_waiter;
+    PyObject *dict;
+    PyObject *weakrefs;
+
+    PyObject *read_bytes; /* a streaming read in flight */
+    Py_buffer read_view;  /* a BufferedProtocol's memory in flight */
+
+    es_addr_t peer;  /* of an accepted connection: what accept said, made into Python's form when somebody asks */
+    es_addr_t local;
+    int64_t fileno;
+    uint32_t dropped_writes; /* the part of _conn_lost that counts writes */
+    uint8_t kind;
+    uint8_t start_step;
+    bool open;            /* el_stream_open succeeded and the engine may still call */
+    bool start_queued;
+    bool buffered;        /* the protocol is a BufferedProtocol */
+    bool paused;          /* pause_reading was called */
+    bool started;         /* the start has begun to read */
+    bool eof_written;
+    bool protocol_paused; /* pause_writing was called, resume_writing not yet */
+    bool in_call;         /* inside a call of the program's: a SystemExit of an upcall belongs to the caller */
+    bool escaped;         /* such an exception is set */
+    bool write_failed;    /* in debug mode the log says which side failed */
+    bool accepted;        /* peer and local are filled */
+    bool read_view_held;
+    size_t high_water; /* as asked for; the engine has others while an empty waiter waits */
+    size_t low_water;
+} ev_transport_t;
+
+/* What a new transport is made of. References are borrowed. */
+typedef struct ev_transport_args {
+    PyObject *owner; /* the socket or pipe object */
+    PyObject *protocol;
+    PyObject *waiter;  /* or NULL */
+    PyObject *extra;   /* dict or NULL */
+    PyObject *server;  /* or NULL */
+    PyObject *context; /* or NULL: a copy of the current one */
+    es_sock_t fd;
+    const es_addr_t *peer; /* of an accepted connection of a family that ev_address_new knows; NULL: extra has the names */
+    bool nodelay;
+} ev_transport_args_t;
+
+/* stream_transport.c */
+extern const el_stream_ops_t ev_transport_ops;
+/* A heap type over ev_transport_t deriving from one of asyncio's transport classes; name with its module. */
+PyTypeObject *ev_transport_type_new(ev_state_t *state, const char *name, PyMethodDef *methods, PyObject *base);
+ev_transport_t *ev_transport_alloc(ev_loop_t *loop, PyTypeObject *type, ev_transport_kind_t kind, const ev_transport_args_t *args);
+/* Joins the loop and queues the start. After el_stream_open. */
+void ev_transport_begin(ev_transport_t *self, PyObject *waiter);
+/* A started plain transport of a connected socket. New reference or NULL. */
+PyObject *ev_stream_transport_new(ev_loop_t *loop, const ev_transport_args_t *args);
+/* Calls protocol.name(arg), arg may be NULL, in the connection's context, or as it is when a program's call is on the stack. */
+PyObject *ev_transport_call(ev_transport_t *self, PyObject *name, PyObject *arg);
+int ev_transport_set_protocol(ev_transport_t *self, PyObject *protocol);
+/* Makes the loop's reference fit what the engine may still do. May free self if the caller owns no reference. */
+void ev_transport_sync_hold(ev_transport_t *self);
+/* asyncio's _force_close: exc may be NULL or None. */
+void ev_transport_force_close(ev_transport_t *self, PyObject *exc);
+/* asyncio's _fatal_error for the current exception, which it takes. SystemExit and KeyboardInterrupt end the run, or,
+ * inside a call of the program's, stay set for the caller. */
+void ev_transport_fatal(ev_transport_t *self, const char *message);
+/* The same for an exception object. Never raises. */
+void ev_transport_fatal_exc(ev_transport_t *self, PyObject *exc, const char *message);
+/* logger.debug(format, self) in debug mode. Never raises. */
+void ev_transport_debug(ev_transport_t *self, const char *format);
+/* Hands an exception to the loop's handler with transport and protocol. Never raises. */
+void ev_transport_report(ev_transport_t *self, PyObject *exc, const char *message);
+/* Forgets the engine: nothing is called after it. Idempotent. */
+void ev_transport_detach(ev_transport_t *self);
+
+/* transport_socket.c: the methods of StreamTransport, Loop._make_socket_transport */
+extern PyMethodDef ev_loop_socket_transport_methods[];
+/* Server._attach and _detach, which took no argument before 3.13. */
+PyObject *ev_server_attach(ev_state_t *state, PyObject *server, PyObject *transport);
+PyObject *ev_server_detach(ev_state_t *state, PyObject *server, PyObject *transport);
+
+/* transport_write.c */
+PyObject *ev_transport_write(PyObject *op, PyObject *data);
+PyObject *ev_transport_writelines(PyObject *op, PyObject *list);
+PyObject *ev_transport_write_eof(PyObject *op, PyObject *unused);
+PyObject *ev_transport_can_write_eof(PyObject *op, PyObject *unused);
+PyObject *ev_transport_set_limits(PyObject *op, PyObject *args, PyObject *kwargs);
+PyObject *ev_transport_get_limits(PyObject *op, PyObject *unused);
+PyObject *ev_transport_get_size(PyObject *op, PyObject *unused);
+PyObject *ev_transport_make_empty_waiter(PyObject *op, PyObject *unused);
+PyObject *ev_transport_reset_empty_waiter(PyObject *op, PyObject *unused);
+void ev_transport_on_pause_writing(el_stream_t *stream);
+void ev_transport_on_resume_writing(el_stream_t *stream);
+void ev_transport_empty_waiter_lost(ev_transport_t *self);
+
+/* transport_extra.c */
+extern PyGetSetDef ev_transport_getset[];
+/* A new dict: what `extra` (a mapping or None) has, then socket, sockname, peername asked of a socket object. */
+PyObject *ev_transport_extra_new(ev_state_t *state, PyObject *sock, PyObject *extra);
+bool ev_transport_is_eio(PyObject *exc);
+/* RuntimeError('Event loop is closed') when the engine is gone although the transport is open. 0 or -1. */
+int ev_transport_check_open(ev_transport_t *self);
+/* Methods that every kind has. */
+PyObject *ev_transport_close(PyObject *op, PyObject *unused);
+PyObject *ev_transport_abort(PyObject *op, PyObject *unused);
+PyObject *ev_transport_py_set_protocol(PyObject *op, PyObject *protocol);
+PyObject *ev_transport_get_protocol(PyObject *op, PyObject *unused);
+PyObject *ev_transport_is_closing(PyObject *op, PyObject *unused);
+PyObject *ev_transport_is_reading(PyObject *op, PyObject *unused);
+PyObject *ev_transport_pause_reading(PyObject *op, PyObject *unused);
+PyObject *ev_transport_resume_reading(PyObject *op, PyObject *unused);
+PyObject *ev_transport_py_force_close(PyObject *op, PyObject *exc);
+PyObject *ev_transport_py_fatal_error(PyObject *op, PyObject *args, PyObject *kwargs);
+PyObject *ev_transport_get_extra_info(PyObject *op, PyObject *args, PyObject *kwargs);
+PyObject *ev_transport_repr(PyObject *op);
+void ev_transport_finalize(PyObject *op);
+
+static inline ev_transport_t *ev_transport_of(el_stream_t *stream) {
+    return (ev_transport_t *)(void *)((char *)stream - offsetof(ev_transport_t, stream));
+}
+
+/* Around everything that the engine calls: nothing that the program does in between frees the stream under the engine's
+ * feet. If ours has become the last reference, it is given up later, by a ready item. */
+static inline void ev_transport_enter(ev_transport_t *self) {
+    Py_INCREF(self);
+}
+void ev_transport_settle(ev_transport_t *self);
+static inline void ev_transport_leave(ev_transport_t *self) {
+    if (Py_REFCNT(self) > 1) {
+        Py_DECREF(self);
+    } else {
+        ev_transport_settle(self);
+    }
+}
+
+#endif

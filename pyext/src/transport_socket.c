@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/* _core.StreamTransport as a type, and Loop._make_socket_transport, which makes one for a connected socket object.
+ *
+ * Accepted connections are made by listener.c through ev_stream_transport_new, which asks the socket object for nothing.
+ */
+#include "stream_transport.h"
+
+PyObject *ev_server_attach(ev_state_t *state, PyObject *server, PyObject *transport) {
+#if EV_SERVER_KNOWS_TRANSPORTS
+    return PyObject_CallMethodOneArg(server, state->str__attach, transport);
+#else
+    (void)transport;
+    return PyObject_CallMethodNoArgs(server, state->str__attach);
+#endif
+}
+
+PyObject *ev_server_detach(ev_state_t *state, PyObject *server, PyObject *transport) {
+#if EV_SERVER_KNOWS_TRANSPORTS
+    return PyObject_CallMethodOneArg(server, state->str__detach, transport);
+#else
+    (void)transport;
+    return PyObject_CallMethodNoArgs(server, state->str__detach);
+#endif
+}
+
+/* Asks a socket object for its family, type and protocol: does TCP_NODELAY apply? -1 with an exception. */
+static int wants_nodelay(ev_state_t *state, PyObject *sock) {
+    PyObject *names[3] = {state->str_family, state->str_type, state->str_proto};
+    long values[3];
+    for (int i = 0; i < 3; i++) {
+        PyObject *value = PyObject_GetAttr(sock, names[i]);
+        values[i] = value == NULL ? -1 : PyLong_AsLong(value);
+        Py_XDECREF(value);
+        if (PyErr_Occurred() != NULL) {
+            return -1;
+        }
+    }
+    /* Protocol 0 is TCP too: macOS says so of accepted sockets, and asyncio misses them there (gh-148783). */
+    bool internet = values[0] == AF_INET || values[0] == AF_INET6;
+    return internet && values[1] == SOCK_STREAM && (values[2] == IPPROTO_TCP || values[2] == 0);
+}
+
+static PyObject *optional(PyObject *value) {
+    return value == Py_None ? NULL : value;
+}
+
+static PyObject *make_socket_transport(PyObject *op, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"sock", "protocol", "waiter", "extra", "server", "context", NULL};
+    ev_loop_t *loop = (ev_loop_t *)op;
+    ev_transport_args_t how = {.fd = ES_SOCK_INVALID};
+    PyObject *waiter = Py_None, *extra = Py_None, *server = Py_None, *context = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|O$OOO:_make_socket_transport", names, &how.owner, &how.protocol,
+                                     &waiter, &extra, &server, &context)) {
+        return NULL;
+    }
+    PyObject *checked = PyObject_CallMethod(op, "_ensure_fd_no_transport", "O", how.owner);
+    if (checked == NULL) {
+        return NULL;
+    }
+    Py_DECREF(checked);
+    if (ev_loop_check_closed(loop) < 0 || ev_fileno(loop->state, how.owner, &how.fd) < 0) {
+        return NULL;
+    }
+    int nodelay = wants_nodelay(loop->state, how.owner);
+    if (nodelay < 0) {
+        return NULL;
+    }
+    how.nodelay = nodelay != 0;
+    how.waiter = optional(waiter);
+    how.server = optional(server);
+    how.context = optional(context);
+    how.extra = ev_transport_extra_new(loop->state, how.owner, extra);
+    if (how.extra == NULL) {
+        return NULL;
+    }
+    PyObject *self = ev_stream_transport_new(loop, &how);
+    Py_DECREF(how.extra);
+    return self;
+}
+
+#define KEYWORDS(function) (PyCFunction)(void (*)(void))(function)
+
+static PyMethodDef methods[] = {
+    {"get_extra_info", KEYWORDS(ev_transport_get_extra_info), METH_VARARGS | METH_KEYWORDS, NULL},
+    {"is_closing", ev_transport_is_closing, METH_NOARGS, NULL},
+    {"close", ev_transport_close, METH_NOARGS, NULL},
+    {"set_protocol", ev_transport_py_set_protocol, METH_O, NULL},
+    {"get_protocol", ev_transport_get_protocol, METH_NOARGS, NULL},
+    {"is_reading", ev_transport_is_reading, METH_NOARGS, NULL},
+    {"pause_reading", ev_transport_pause_reading, METH_NOARGS, NULL},
+    {"resume_reading", ev_transport_resume_reading, METH_NOARGS, NULL},
+    {"set_write_buffer_limits", KEYWORDS(ev_transport_set_limits), METH_VARARGS | METH_KEYWORDS, NULL},
+    {"get_write_buffer_limits", ev_transport_get_limits, METH_NOARGS, NULL},
+    {"get_write_buffer_size", ev_transport_get_size, METH_NOARGS, NULL},
+    {"write", ev_transport_write, METH_O, NULL},
+    {"writelines", ev_transport_writelines, METH_O, NULL},
+    {"write_eof", ev_transport_write_eof, METH_NOARGS, NULL},
+    {"can_write_eof", ev_transport_can_write_eof, METH_NOARGS, NULL},
+    {"abort", ev_transport_abort, METH_NOARGS, NULL},
+    {"_force_close", ev_transport_py_force_close, METH_O, NULL},
+    {"_fatal_error", KEYWORDS(ev_transport_py_fatal_error), METH_VARARGS | METH_KEYWORDS, NULL},
+    {"_make_empty_waiter", ev_transport_make_empty_waiter, METH_NOARGS, NULL},
+    {"_reset_empty_waiter", ev_transport_reset_empty_waiter, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+PyMethodDef ev_loop_socket_transport_methods[] = {
+    {"_make_socket_transport", KEYWORDS(make_socket_transport), METH_VARARGS | METH_KEYWORDS,
+     PyDoc_STR("_make_socket_transport($self, sock, protocol, waiter=None, *, extra=None, server=None, context=None)\n--\n\n"
+               "The transport of a connected socket; connection_made follows in the next turn.")},
+    {NULL, NULL, 0, NULL},
+};
+
+static int set_attribute(PyTypeObject *type, const char *name, PyObject *value) {
+    int code = value == NULL ? -1 : PyObject_SetAttrString((PyObject *)type, name, value);
+    Py_XDECREF(value);
+    return code;
+}
+
+/* asyncio.constants._SendfileMode.TRY_NATIVE */
+static PyObject *sendfile_mode(void) {
+    PyObject *constants = PyImport_ImportModule("asyncio.constants");
+    PyObject *modes = constants == NULL ? NULL : PyObject_GetAttrString(constants, "_SendfileMode");
+    PyObject *mode = modes == NULL ? NULL : PyObject_GetAttrString(modes, "TRY_NATIVE");
+    Py_XDECREF(modes);
+    Py_XDECREF(constants);
+    return mode;
+}
+
+int ev_stream_transport_type_init(ev_state_t *state) {
+    /* The base of asyncio's own transports; loop.sendfile's fallback asks for it by isinstance. It is an asyncio.Transport. */
+    PyObject *transports = PyImport_ImportModule("asyncio.transports");
+    PyObject *base = transports == NULL ? NULL : PyObject_GetAttrString(transports, "_FlowControlMixin");
+    Py_XDECREF(transports);
+    if (base == NULL) {
+        return -1;
+    }
+    state->stream_transport_type = ev_transport_type_new(state, "evenloop._core.StreamTransport", methods, base);
+    Py_DECREF(base);
+    if (state->stream_transport_type == NULL) {
+        return -1;
+    }
+    if (set_attribute(state->stream_transport_type, "_start_tls_compatible", Py_NewRef(Py_True)) < 0 ||
+        set_attribute(state->stream_transport_type, "_sendfile_compatible", sendfile_mode()) < 0 ||
+        set_attribute(state->stream_transport_type, "max_size", PyLong_FromLong((long)EL_STREAMING_READ_SIZE)) < 0) {
+        return -1;
+    }
+    return 0;
+}
