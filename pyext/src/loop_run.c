@@ -161,7 +161,9 @@ static PyObject *run(ev_loop_t *self, bool once) {
     unsigned depth = self->depth;
     self->depth = 0; /* another loop's callback may have begun this run */
     Py_INCREF(self);
-    int code = once ? el_loop_turn(&self->el, EL_NEVER) : el_loop_run(&self->el);
+    /* asyncio's _run_once waits before it runs what is ready: whoever calls it does not wait when something was. */
+    uint64_t timeout_ns = self->el.ready.count != 0 ? 0 : EL_NEVER;
+    int code = once ? el_loop_turn(&self->el, timeout_ns) : el_loop_run(&self->el);
     self->depth = depth;
     PyObject *result = finish(self, code);
     Py_DECREF(self);

@@ -229,7 +229,12 @@ static PyObject *public_add(PyObject *op, const char *method, el_direction_t dir
     if (check_count(method, nargs) < 0 || ensure_no_transport(self, args[0]) < 0) {
         return NULL;
     }
-    return add(self, direction, args[0], args + 1, nargs - 1);
+    PyObject *handle = add(self, direction, args[0], args + 1, nargs - 1);
+    if (handle == NULL) {
+        return NULL;
+    }
+    Py_DECREF(handle); /* the public methods return None */
+    Py_RETURN_NONE;
 }
 
 static PyObject *private_add(PyObject *op, const char *method, el_direction_t direction, PyObject *const *args,
