@@ -318,7 +318,7 @@ def run_python(
     cwd: str | os.PathLike[str] | None = None,
     timeout: float = LIMIT,
 ) -> subprocess.CompletedProcess[str]:
-    """Runs this Python with `args`; pipes for all three streams, newlines as the child wrote them."""
+    """Runs this Python with `args`, a pipe for each stream; newlines come back as \\n."""
     process = subprocess.run(
         [sys.executable, *args],
         input=stdin.encode(),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Debug mode: slow callbacks, wrong threads, things that cannot be called, and where it comes from."""
+"""Debug mode: slow callbacks, wrong threads, what cannot be called, and where it comes from."""
 
 from __future__ import annotations
 
