@@ -38,8 +38,7 @@ def run(how: list[str], *args: str) -> tuple[list[str], str]:
         cwd=HERE,
         env=environment(),
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         timeout=LIMIT,
     )
     errors = process.stderr.decode()
