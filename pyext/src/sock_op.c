@@ -494,20 +494,20 @@ static int place_keyword(const ev_sock_kind_t *kind, PyObject *name, PyObject *v
             continue;
         }
         if (places[i] != NULL) {
-            PyErr_Format(PyExc_TypeError, "%s() got multiple values for argument '%U'", kind->qualname, name);
+            PyErr_Format(PyExc_TypeError, "BaseSelectorEventLoop.%s() got multiple values for argument '%U'", kind->name, name);
             return -1;
         }
         places[i] = value;
         return 0;
     }
-    PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'", kind->qualname, name);
+    PyErr_Format(PyExc_TypeError, "BaseSelectorEventLoop.%s() got an unexpected keyword argument '%U'", kind->name, name);
     return -1;
 }
 
 static int place_arguments(const ev_sock_kind_t *kind, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords,
                            PyObject **places) {
     if (nargs > kind->args_max + 1) {
-        PyErr_Format(PyExc_TypeError, "%s() takes %d positional arguments but %zd were given", kind->qualname,
+        PyErr_Format(PyExc_TypeError, "BaseSelectorEventLoop.%s() takes %d positional arguments but %zd were given", kind->name,
                      kind->args_max + 2, nargs + 1);
         return -1;
     }
@@ -522,7 +522,8 @@ static int place_arguments(const ev_sock_kind_t *kind, PyObject *const *args, Py
     }
     for (int i = 0; i <= kind->args_min; i++) {
         if (places[i] == NULL) {
-            PyErr_Format(PyExc_TypeError, "%s() missing 1 required positional argument: '%s'", kind->qualname, kind->names[i]);
+            PyErr_Format(PyExc_TypeError, "BaseSelectorEventLoop.%s() missing 1 required positional argument: '%s'", kind->name,
+                         kind->names[i]);
             return -1;
         }
     }

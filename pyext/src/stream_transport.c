@@ -313,31 +313,36 @@ static void on_data(el_stream_t *stream, const void *base, size_t size) {
     ev_transport_leave(self);
 }
 
+/* A BufferedProtocol gave no memory to write to. asyncio asks for the length first, and what is read-only fails in the read. */
+static void refuse_buffer(ev_transport_t *self, PyObject *buffer) {
+    PyErr_Clear();
+    Py_ssize_t length = PyObject_Size(buffer);
+    if (length > 0) {
+        PyErr_Format(PyExc_TypeError, "recv_into() argument 1 must be read-write bytes-like object, not %.200s",
+                     Py_TYPE(buffer)->tp_name);
+        ev_transport_fatal(self, "Fatal read error on socket transport");
+        return;
+    }
+    if (length == 0) {
+        PyErr_SetString(PyExc_RuntimeError, "get_buffer() returned an empty buffer");
+    }
+    ev_transport_fatal(self, "Fatal error: protocol.get_buffer() call failed.");
+}
+
 /* A BufferedProtocol's own memory. Holds the view until `filled`. */
 static void buffer_of_protocol(ev_transport_t *self, es_iov_t *out) {
     PyObject *hint = PyLong_FromLong(-1);
     PyObject *buffer = hint == NULL ? NULL : call_protocol(self, self->state->str_get_buffer, hint);
     Py_XDECREF(hint);
-    const char *message = "Fatal error: protocol.get_buffer() call failed.";
     if (buffer == NULL) {
-        ev_transport_fatal(self, message);
+        ev_transport_fatal(self, "Fatal error: protocol.get_buffer() call failed.");
         return;
     }
     if (PyObject_GetBuffer(buffer, &self->read_view, PyBUF_WRITABLE) < 0) {
-        /* asyncio asks for the length first, and a read-only object fails in the read. */
-        PyObject *exc = PyErr_GetRaisedException();
-        if (PyObject_Size(buffer) > 0) {
-            message = "Fatal read error on socket transport";
-        } else if (PyErr_Occurred() != NULL) {
-            Py_DECREF(exc);
-            exc = PyErr_GetRaisedException();
-        }
-        PyErr_SetRaisedException(exc);
-        ev_transport_fatal(self, message);
+        refuse_buffer(self, buffer);
     } else if (self->read_view.len == 0) {
         PyBuffer_Release(&self->read_view);
-        PyErr_SetString(PyExc_RuntimeError, "get_buffer() returned an empty buffer");
-        ev_transport_fatal(self, message);
+        refuse_buffer(self, buffer);
     } else if (!self->open || self->stream.closing || !self->stream.reading) {
         PyBuffer_Release(&self->read_view);
     } else {

@@ -11,7 +11,7 @@
 /* Reading and closing ------------------------------------------------------------------------------------------------------- */
 
 int ev_transport_check_open(ev_transport_t *self) {
-    if (self->open || self->loop == NULL) {
+    if (self->open || self->loop == NULL || !self->loop->closed) {
         return 0;
     }
     PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");

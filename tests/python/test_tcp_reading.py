@@ -211,7 +211,12 @@ def test_other_connections_are_served_while_one_streams(loop, run):
     async def main():
         async with transport_and_socket() as (_, streaming, one), transport_and_socket() as triple:
             _, small, other = triple
-            sending = loop.create_task(loop.sock_sendall(one, bytes(64 * MIB)))
+
+            async def stream_on():
+                while True:
+                    await loop.sock_sendall(one, bytes(16 * MIB))
+
+            sending = loop.create_task(stream_on())
             for number in range(50):
                 other.send(b"x")
                 await small.received(number + 1)
