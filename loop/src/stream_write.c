@@ -292,6 +292,7 @@ void el_stream_flush(el_stream_t *stream) {
     stream->gathered = 0;
     if (offer(stream) != ES_ECANCELED) {
         await_room(stream);
+        drained(stream); /* a stream that is being closed may have been written to from resume_writing */
         tell_drained(stream);
     }
 }

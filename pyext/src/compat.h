@@ -39,6 +39,21 @@ static inline void PyErr_SetRaisedException(PyObject *exception) {
 }
 #endif
 
+/* 3.13 exports PySignal_SetWakeupFd (PyAPI_FUNC in pyerrors.h); before, only the Python function leads there. -1 also when it refuses the
+ * descriptor, as it does with one that has been closed. */
+#if PY_VERSION_HEX < 0x030D0000
+static inline int ev_compat_set_wakeup_fd(int fd) {
+    PyObject *module = PyImport_ImportModule("_signal");
+    PyObject *previous = module == NULL ? NULL : PyObject_CallMethod(module, "set_wakeup_fd", "i", fd);
+    Py_XDECREF(module);
+    long previous_fd = previous == NULL ? -1 : PyLong_AsLong(previous);
+    Py_XDECREF(previous);
+    PyErr_Clear();
+    return (int)previous_fd;
+}
+#define PySignal_SetWakeupFd ev_compat_set_wakeup_fd
+#endif
+
 /* 3.12 has interpreters with a GIL of their own (PEP 684) and asks a module whether it bears that. */
 #if PY_VERSION_HEX >= 0x030C0000
 #define EV_SLOT_INTERPRETERS {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},

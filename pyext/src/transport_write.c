@@ -45,8 +45,14 @@ static bool may_write(ev_transport_t *self) {
     return text == NULL;
 }
 
+/* A socket that is being closed still takes what is written until its queue has run dry: SSLProtocol says its goodbye from
+ * resume_writing, after close(). A pipe takes nothing more. */
+static inline bool takes_no_more(const ev_transport_t *self) {
+    return self->kind == EV_TRANSPORT_SOCKET ? self->stream.lost_queued : self->stream.closing;
+}
+
 static inline bool plainly_writable(const ev_transport_t *self) {
-    return self->open && !self->eof_written && !self->stream.closing && self->empty_waiter == NULL;
+    return self->open && !self->eof_written && !takes_no_more(self) && self->empty_waiter == NULL;
 }
 
 /* After the engine has been called from inside a call of the program's. -1: an exception that belongs to the caller. */
@@ -94,7 +100,7 @@ static PyObject *write_other(ev_transport_t *self, PyObject *data) {
     if (length <= 0) {
         return length < 0 ? NULL : Py_NewRef(Py_None);
     }
-    if (!self->open || self->stream.closing) {
+    if (!self->open || takes_no_more(self)) {
         return self->stream.closing || ev_transport_check_open(self) == 0 ? drop_write(self) : NULL;
     }
     Py_buffer view;
@@ -154,7 +160,7 @@ static PyObject *write_pieces(ev_transport_t *self, PyObject *pieces) {
     if (total < 0) {
         return NULL;
     }
-    if (!self->open || self->stream.closing) {
+    if (!self->open || takes_no_more(self)) {
         return self->stream.closing || ev_transport_check_open(self) == 0 ? drop_write(self) : NULL;
     }
     if (total <= EL_HIGH_WATER_DEFAULT || PyList_GET_SIZE(pieces) == 1) {
@@ -167,7 +173,7 @@ static PyObject *write_pieces(ev_transport_t *self, PyObject *pieces) {
         Py_DECREF(joined);
         return code < 0 ? NULL : Py_NewRef(Py_None);
     }
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(pieces) && self->open && !self->stream.closing; i++) {
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(pieces) && self->open && !takes_no_more(self); i++) {
         PyObject *piece = Py_NewRef(PyList_GET_ITEM(pieces, i));
         size_t size = (size_t)PyBytes_GET_SIZE(piece);
         int code = size == 0 ? 0 : send_piece(self, PyBytes_AS_STRING(piece), size, piece);
