@@ -250,3 +250,50 @@ def test_interpreter_ends_cleanly_with_open_transports(tmp_path):
     )
     process = support.run_child(tmp_path, source)
     assert (process.stdout, process.returncode) == ("end\n", 0)
+
+
+KEPT = {
+    "handle": "kept = loop.call_soon(print)",
+    "handle that ran": "kept = loop.call_soon(int); loop.run_until_complete(asyncio.sleep(0))",
+    "cancelled handle": "kept = loop.call_soon(print); kept.cancel()",
+    "timer": "kept = loop.call_later(3600, print)",
+    "thread-safe handle": "kept = loop.call_soon_threadsafe(print)",
+    "watcher": "kept = loop._add_reader(ours, print)",
+    "sock_recv": "kept = loop.sock_recv(ours, 1); kept.send(None)",
+    "task in sock_recv": (
+        "kept = loop.create_task(loop.sock_recv(ours, 1)); "
+        "loop.run_until_complete(asyncio.sleep(0)); kept._log_destroy_pending = False"
+    ),
+    "transport": (
+        "kept = loop.run_until_complete(loop.create_connection(asyncio.Protocol, sock=ours))"
+    ),
+    "server": (
+        "kept = loop.run_until_complete(loop.create_server(asyncio.Protocol, '127.0.0.1', 0))"
+    ),
+    "child": (
+        "kept = loop.run_until_complete(asyncio.create_subprocess_exec("
+        "sys.executable, '-c', 'input()', stdin=-1, stdout=-1))"
+    ),
+    "loop in a cycle": "kept = [loop]; kept.append(kept); loop.kept = kept",
+}
+
+
+@pytest.mark.evenloop_only
+@pytest.mark.parametrize("how", ["open", "closed", "deleted"])
+@pytest.mark.parametrize("what", KEPT)
+def test_interpreter_ends_without_a_crash_whatever_is_kept(tmp_path, what, how):
+    """Globals outlive modules in an order that nobody chooses; no object may need its module."""
+    ending = {"open": "", "closed": "loop.close()\n", "deleted": "del loop\n"}[how]
+    source = (
+        "import asyncio, socket, sys\n"
+        "listener = socket.create_server(('127.0.0.1', 0))\n"
+        "ours = socket.create_connection(listener.getsockname())\n"
+        "ours.setblocking(False)\n"
+        "loop = new_loop()\n"
+        f"{KEPT[what]}\n"
+        f"{ending}"
+        "sys.keep_until_the_very_end = kept\n"
+        "print('end', flush=True)\n"
+    )
+    process = support.run_child(tmp_path, source)
+    assert (process.stdout, process.returncode) == ("end\n", 0), process.stderr

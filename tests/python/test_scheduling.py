@@ -318,8 +318,8 @@ def test_sleep_zero_yields_once(loop, run):
     run(main())
 
 
-def test_ready_then_io_then_timers(loop, run):
-    """What was queued runs first, then what the poll found, then the timers that are due."""
+def test_timers_come_after_ready_callbacks_and_io(loop, run):
+    """I/O that a callback itself causes may be delivered in its turn or the next (docs/adr)."""
     ours, peer = support.tcp_pair()
     with ours, peer:
         order = []
@@ -343,7 +343,8 @@ def test_ready_then_io_then_timers(loop, run):
             await done
 
         run(main())
-    assert order == ["ready", "io", "timer"]
+    assert set(order[:2]) == {"ready", "io"}
+    assert order[2:] == ["timer"]
 
 
 def _is_readable(sock):
