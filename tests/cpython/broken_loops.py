@@ -44,6 +44,14 @@ class Hanging(asyncio.SelectorEventLoop):
         return b""
 
 
+class Spinning(asyncio.SelectorEventLoop):
+    """Its sock_recv never ends, and burns the processor in Python code."""
+
+    async def sock_recv(self, sock: Any, n: int) -> bytes:
+        while True:
+            threading.get_ident()
+
+
 class Crashing(asyncio.SelectorEventLoop):
     """Its sock_recv takes the process down."""
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import fnmatch
 import importlib
+import importlib.util
 import pkgutil
 import signal
 import sys
@@ -93,7 +94,7 @@ def install(factory: LoopFactory, module: str) -> None:
         # The policy system is gone (3.16): the module function is what is left.
         asyncio.events.new_event_loop = asyncio.new_event_loop = factory
     if hasattr(asyncio, "EventLoop") and not module.endswith(".test_runners"):
-        asyncio.EventLoop = factory  # type: ignore[misc,assignment]
+        asyncio.EventLoop = factory
 
 
 def restore_sigint() -> None:

@@ -27,8 +27,6 @@ import catalogue
 # Names the loop to the children that tests start; inherited through the environment.
 LOOP_VARIABLE = "EVENLOOP_CPYTHON_TESTS_LOOP"
 DETAIL_MAX = 12_000
-# A hang is dumped by the child shortly before the parent ends it.
-DUMP_BEFORE_KILL = 0.8
 
 
 class Channel:
@@ -49,12 +47,13 @@ class Recorder(unittest.TestResult):
     """Reports each test as it starts and ends; the first bad thing that happens to it counts."""
 
     def __init__(
-        self, channel: Channel, factory: catalogue.LoopFactory, limits: dict[str, float]
+        self, channel: Channel, factory: catalogue.LoopFactory, spec: dict[str, Any]
     ) -> None:
         super().__init__()
         self._channel = channel
         self._factory = factory
-        self._limits = limits
+        self._limits = spec["limits"]
+        self._dump_after = spec["dump_after"]
         self._outcome: tuple[str, str, str] | None = None
         self._made = 0
         self._began = 0.0
@@ -69,7 +68,7 @@ class Recorder(unittest.TestResult):
         self._made = self._factory.made
         self._channel.send("start", test=name)
         limit = self._limits.get(name, self._limits[""])
-        faulthandler.dump_traceback_later(limit * DUMP_BEFORE_KILL, file=self._dump)
+        faulthandler.dump_traceback_later(limit * self._dump_after, file=self._dump)
         self._began = time.perf_counter()
 
     def stopTest(self, test: unittest.TestCase) -> None:
@@ -146,7 +145,7 @@ def run_tests(channel: Channel, factory: catalogue.LoopFactory, spec: dict[str, 
     importlib.import_module("test.support")
     cls = catalogue.build(module, factory)[spec["name"]]
     suite = unittest.TestSuite(cls(test) for test in spec["tests"])
-    suite.run(Recorder(channel, factory, spec["limits"]))
+    suite.run(Recorder(channel, factory, spec))
 
 
 def main(spec_path: str) -> int:

@@ -28,6 +28,8 @@ CHILD = Path(__file__).resolve().parent / "child.py"
 POLL_SECONDS = 0.03
 # Importing the modules, the interpreter's exit and an idle machine's first touch of the disk.
 START_SECONDS = 120.0
+# A child prints its stacks at this share of a test's limit; where a thread spins, that may kill it.
+DUMP_AFTER = 0.8
 OUTPUT_MAX = 64 * 1024
 OUTPUT_SHOWN = 6_000
 
@@ -116,6 +118,7 @@ class Child:
             "name": name,
             "tests": tests,
             "limits": {"": watch.seconds, **limits},
+            "dump_after": DUMP_AFTER,
         }
         (root / "spec.json").write_text(json.dumps(spec), encoding="utf-8")
         (root / "channel").touch()
@@ -218,11 +221,12 @@ class ClassRun:
             events = child.events()
             for event in events:
                 self._take(event)
+            silent = time.monotonic() - moved
             if events:
-                moved = time.monotonic()
+                moved, silent = time.monotonic(), 0.0
             if code is not None:
                 # Nothing is lost: the end was seen before the last look at the file.
-                self._finish(child, code)
+                self._finish(child, code, silent)
                 return
             if time.monotonic() - moved > self._limit():
                 self._lost(child, "hang", f"no progress for {self._limit():g} seconds")
@@ -256,9 +260,14 @@ class ClassRun:
     def _emit(self, test: str, outcome: str, **fields: Any) -> None:
         self.report(Result(f"{self.cls.label}.{test}", outcome, **fields))
 
-    def _finish(self, child: Child, code: int) -> None:
+    def _finish(self, child: Child, code: int, silent: float) -> None:
         if not self._ended:
-            self._lost(child, "crash", died(code))
+            if self._current is not None and silent >= DUMP_AFTER * self._limit():
+                self._lost(
+                    child, "hang", f"no progress for {silent:.0f} seconds, then {died(code)}"
+                )
+            else:
+                self._lost(child, "crash", died(code))
             return
         if self._left:
             reason = self._fixture or {"outcome": "error", "message": "the test did not run"}

@@ -29,6 +29,9 @@ import supervisor  # noqa: E402
 import verdict  # noqa: E402
 from supervisor import Result  # noqa: E402
 
+# Each test runs whole interpreters, the hanging ones until their limit.
+pytestmark = pytest.mark.timeout(240)
+
 CLASS = "test_sock_lowlevel.Sock"
 # Of the class's tests, one that sock_recv decides and one that it has no part in.
 USES_RECV = f"{CLASS}.test_sock_client_ops"
@@ -84,7 +87,13 @@ def test_a_good_loop_is_blamed_for_nothing_and_runs_every_test_of_the_class(run:
 
 @pytest.mark.parametrize(
     ("loop", "outcome"),
-    [("Failing", "fail"), ("Raising", "error"), ("Hanging", "hang"), ("Crashing", "crash")],
+    [
+        ("Failing", "fail"),
+        ("Raising", "error"),
+        ("Hanging", "hang"),
+        ("Spinning", "hang"),
+        ("Crashing", "crash"),
+    ],
 )
 def test_a_broken_loop_is_blamed_for_its_fault_and_for_that_alone(
     run: Any, loop: str, outcome: str
@@ -290,12 +299,13 @@ def test_ctrl_c_ends_the_run_and_its_children(tmp_path: Path) -> None:
         start_new_session=True,
     )
     signal.signal(signal.SIGINT, previous)
-    assert process.stdout is not None
-    # The heading comes when the listing is done and the run begins.
-    for line in process.stdout:
-        if b" tests in " in line:
-            break
-    process.send_signal(signal.SIGINT)
-    rest = process.stdout.read().decode()
-    assert process.wait(60) == 130, rest
-    assert rest.endswith("interrupted\n")
+    with process:
+        assert process.stdout is not None
+        # The heading comes when the listing is done and the run begins.
+        for line in process.stdout:
+            if b" tests in " in line:
+                break
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read().decode()
+        assert process.wait(60) == 130, rest
+        assert rest.endswith("interrupted\n")
