@@ -45,7 +45,7 @@ def run(main: Coroutine[Any, Any, _T], *, debug: bool | None = None, **kwargs: A
 
 
 def install() -> None:
-    """Make evenloop the default of this process: for asyncio.run and everything else that asks asyncio for a loop."""
+    """Make evenloop the default of this process, for asyncio.run and all that asks for a loop."""
     if sys.version_info >= (3, 16):
         asyncio.events.new_event_loop = new_event_loop
         asyncio.new_event_loop = new_event_loop

@@ -7,32 +7,32 @@ Nothing here imports evenloop._core: the extension module imports this one.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import selectors
 import sys
 import threading
 from asyncio import base_events, format_helpers
 from asyncio.log import logger
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 
 from ._accept import accept_tls as accept_tls  # what the listener in C calls
 
-if TYPE_CHECKING:
-    from .loop import Loop
+# A callback's arguments are hidden unless debug mode is on since gh-112997 (3.13, late 3.12).
+_HIDES_ARGUMENTS = "debug" in inspect.signature(format_helpers._format_callback_source).parameters
 
-# 3.13 hides a callback's arguments unless debug mode is on (gh-112997), and asks for the mode.
-_HIDES_ARGUMENTS = sys.version_info >= (3, 13) or (3, 12, 2) <= sys.version_info < (3, 13)
+
+_format_handle = cast(Any, base_events)._format_handle
 
 
 def _callback_text(handle: Any, debug: bool) -> str:
-    source = format_helpers._format_callback_source
-    try:
-        return source(handle._callback, handle._args, debug=debug)
-    except TypeError:  # before gh-112997, which reached 3.12 in a maintenance release
-        return source(handle._callback, handle._args)
+    source: Any = format_helpers._format_callback_source
+    if _HIDES_ARGUMENTS:
+        return str(source(handle._callback, handle._args, debug=debug))
+    return str(source(handle._callback, handle._args))
 
 
-def callback_failed(loop: Loop, handle: Any, exception: BaseException) -> None:
+def callback_failed(loop: Any, handle: Any, exception: BaseException) -> None:
     """Report what asyncio.Handle._run reports when a callback raises."""
     context = {
         "message": f"Exception in callback {_callback_text(handle, loop.get_debug())}",
@@ -44,15 +44,13 @@ def callback_failed(loop: Loop, handle: Any, exception: BaseException) -> None:
     loop.call_exception_handler(context)
 
 
-def callback_ran(loop: Loop, handle: Any, seconds: float) -> None:
+def callback_ran(loop: Any, handle: Any, seconds: float) -> None:
     """Debug mode: log a callback that kept the loop too long."""
     if seconds >= loop.slow_callback_duration:
-        logger.warning(
-            "Executing %s took %.3f seconds", base_events._format_handle(handle), seconds
-        )
+        logger.warning("Executing %s took %.3f seconds", _format_handle(handle), seconds)
 
 
-def run_handle(loop: Loop, handle: Any) -> None:
+def run_handle(loop: Any, handle: Any) -> None:
     """Debug mode: run a handle that is asyncio's own, watched like ours."""
     loop._current_handle = handle
     try:
@@ -71,7 +69,7 @@ def in_main_thread() -> bool:
 class WatchedDescriptors(Mapping[Any, selectors.SelectorKey]):
     """What loop._selector.get_map() of a selector loop tells: who watches which descriptor."""
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: Any) -> None:
         self._loop = loop
 
     def __getitem__(self, fileobj: Any) -> selectors.SelectorKey:
@@ -90,9 +88,9 @@ class WatchedDescriptors(Mapping[Any, selectors.SelectorKey]):
 
 
 class SelectorView:
-    """Stands where a selector loop keeps its selector: asyncio's own transports ask it in repr()."""
+    """Stands where a selector loop keeps its selector: asyncio's transports ask it in repr()."""
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: Any) -> None:
         self._map = WatchedDescriptors(loop)
 
     def get_map(self) -> WatchedDescriptors:
@@ -105,7 +103,7 @@ class SelectorView:
 
 
 class RunForever:
-    """`_run_forever_setup` and `_run_forever_cleanup`, which BaseEventLoop has from 3.13 on (gh-110771)."""
+    """The two halves of run_forever that BaseEventLoop has from 3.13 on (gh-110771)."""
 
     def _run_forever_setup(self: Any) -> None:
         self._check_closed()

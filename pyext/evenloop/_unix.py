@@ -1,22 +1,23 @@
 # SPDX-License-Identifier: MIT
 """What Unix adds to the loop: signal handlers, unix sockets, pipes, child processes.
 
-The functions are asyncio's own, taken from its Unix selector loop: they work through the private methods that the C half has.
+The functions are asyncio's own, taken from its Unix selector loop: they work through the private
+methods that the C half has.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import sys
 import threading
 import warnings
 from asyncio import unix_events
 from asyncio.log import logger
-from typing import Any
+from typing import Any, cast
 
-_Unix = unix_events._UnixSelectorEventLoop
+_Unix: Any = unix_events._UnixSelectorEventLoop
+_SubprocessTransport = cast(Any, unix_events)._UnixSubprocessTransport
 
 
 class _SignalPipe:
@@ -26,7 +27,7 @@ class _SignalPipe:
         self._loop = loop
 
     def fileno(self) -> int:
-        return self._loop._signal_fd()
+        return int(self._loop._signal_fd())
 
 
 class UnixLoop:
@@ -75,7 +76,7 @@ class UnixLoop:
         return sock.getsockname() if sock in self._unix_server_sockets else None
 
     def _remove_unix_path(self, sock: socket.socket, path: Any) -> None:
-        # As create_unix_server's cleanup_socket promises: only the very file that we made (gh-111246).
+        # As create_unix_server's cleanup_socket promises: only the file that we made (gh-111246).
         inode = self._unix_server_sockets.pop(sock)
         try:
             if os.stat(path).st_ino == inode:
@@ -110,7 +111,7 @@ class UnixLoop:
         **kwargs: Any,
     ) -> Any:
         waiter = self.create_future()
-        transport = unix_events._UnixSubprocessTransport(
+        transport = _SubprocessTransport(
             self,
             protocol,
             args,
@@ -136,13 +137,13 @@ class UnixLoop:
 
 
 def _collect(pid: int, transport: Any) -> int:
-    """Collect the exit status of a child that has ended: of this one only, never of a foreign one."""
+    """Collect the exit status of a child that has ended: never that of a foreign one."""
     try:
         _, status = os.waitpid(pid, 0)
     except ChildProcessError:
         process = transport.get_extra_info("subprocess")
         if process is not None and process.returncode is not None:
-            return process.returncode  # somebody polled the Popen object
+            return int(process.returncode)  # somebody polled the Popen object
         logger.warning(
             "child process pid %d exit status already read: will report returncode 255", pid
         )
@@ -175,6 +176,3 @@ def _watch_exit_in_thread(loop: Any, transport: Any, pid: int) -> None:
             loop.call_soon_threadsafe(transport._process_exited, returncode)
 
     threading.Thread(target=wait, name=f"evenloop-waitpid-{pid}", daemon=True).start()
-
-
-_ = signal

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""The Loop class: the C half, what this system adds, and asyncio.BaseEventLoop of the running Python.
+"""The Loop class: the C half, what this system adds, and the running Python's BaseEventLoop.
 
-What runs once a loop or once a connection is inherited from asyncio, so that each Python keeps its own contract; what runs
-once a callback or a packet is in C and comes first in the order of look-up.
+What runs once a loop or once a connection is inherited from asyncio, so that each Python keeps its
+own contract; what runs once a callback or a packet is in C and comes first in the look-up.
 """
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import weakref
 from asyncio import base_events, constants, selector_events, sslproto
@@ -159,7 +158,3 @@ class Loop(*_bases, base_events.BaseEventLoop):  # type: ignore[misc]
         sock.close()
         if path is not None:
             self._remove_unix_path(sock, path)
-
-
-__all__ = ("Loop",)
-_ = asyncio
