@@ -280,8 +280,9 @@ KEPT = {
 
 @pytest.mark.evenloop_only
 @pytest.mark.parametrize("how", ["open", "closed", "deleted"])
+@pytest.mark.parametrize("where", ["globals", "sys"])
 @pytest.mark.parametrize("what", KEPT)
-def test_interpreter_ends_without_a_crash_whatever_is_kept(tmp_path, what, how):
+def test_interpreter_ends_without_a_crash_whatever_is_kept(tmp_path, what, where, how):
     """Globals outlive modules in an order that nobody chooses; no object may need its module."""
     ending = {"open": "", "closed": "loop.close()\n", "deleted": "del loop\n"}[how]
     source = (
@@ -292,7 +293,8 @@ def test_interpreter_ends_without_a_crash_whatever_is_kept(tmp_path, what, how):
         "loop = new_loop()\n"
         f"{KEPT[what]}\n"
         f"{ending}"
-        "sys.keep_until_the_very_end = kept\n"
+        f"{'sys.kept = kept' if where == 'sys' else ''}\n"
+        "def of_these_globals(): pass\n"  # a cycle, so that the last collection clears them
         "print('end', flush=True)\n"
     )
     process = support.run_child(tmp_path, source)
