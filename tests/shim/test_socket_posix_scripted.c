@@ -6,6 +6,7 @@
 #include "real.h"
 #include "script_posix.h"
 
+#include "prim/kernel.h"
 #include "prim/socket.h"
 #include "sys.h"
 
