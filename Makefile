@@ -22,7 +22,7 @@ B := $(EVENLOOP_BUILD_DIR)
 # Evaluated when used: before the bootstrap there may be no Python to ask.
 VENV = $$(tools/venv path)
 WINDOWS_C = $(B)/windows-x86_64
-PYTEST = -m pytest tests/python -p no:cacheprovider
+PYTEST = -m pytest tests/python tests/programs -p no:cacheprovider
 
 .PHONY: help
 help: ## this list

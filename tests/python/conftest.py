@@ -2,7 +2,8 @@
 """How the tests get their loop, and the rules that every test keeps.
 
 `--loop evenloop` (the default) tests the product; `--loop asyncio` runs the same tests on the stock
-loop, which is how a test proves that it states asyncio's behaviour and not ours. Without an
+loop, which is how a test proves that it states asyncio's behaviour and not ours. (On Windows that
+is the proactor loop; `--loop selector` is the other one there, and the same on Unix.) Without an
 importable evenloop the run fails: it never skips itself to green.
 
 A skip needs an entry in tests/platforms.md: the `absent` marker names it, and any other skip is
@@ -32,9 +33,9 @@ Run = Callable[..., Any]
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--loop",
-        choices=("evenloop", "asyncio"),
+        choices=("evenloop", "asyncio", "selector"),
         default="evenloop",
-        help="the loop under test: evenloop, or asyncio's own as the reference",
+        help="the loop under test: evenloop, or asyncio's default or selector loop as the reference",
     )
 
 

@@ -49,7 +49,9 @@ def new_loop() -> asyncio.AbstractEventLoop:
         import evenloop
 
         return evenloop.new_event_loop()
-    return asyncio.ProactorEventLoop() if WINDOWS else asyncio.SelectorEventLoop()  # type: ignore
+    if WINDOWS and LOOP_NAME == "asyncio":
+        return asyncio.ProactorEventLoop()  # type: ignore[attr-defined]
+    return asyncio.SelectorEventLoop()
 
 
 def finish(loop: asyncio.AbstractEventLoop) -> None:
@@ -296,11 +298,8 @@ def loop_prelude() -> str:
     """Source text that gives a child process `new_loop`, the factory of the loop under test."""
     if LOOP_NAME == "evenloop":
         return "import evenloop\nnew_loop = evenloop.new_event_loop\n"
-    return (
-        "import asyncio, sys\n"
-        "new_loop = asyncio.ProactorEventLoop if sys.platform == 'win32' "
-        "else asyncio.SelectorEventLoop\n"
-    )
+    kind = "ProactorEventLoop" if WINDOWS and LOOP_NAME == "asyncio" else "SelectorEventLoop"
+    return f"import asyncio\nnew_loop = asyncio.{kind}\n"
 
 
 def child_environment(**extra: str) -> dict[str, str]:
