@@ -29,8 +29,12 @@ static void keep(owner_t *owner, const void *base, size_t size) {
 static void on_get_buffer(el_stream_t *stream, size_t hint, es_iov_t *out) {
     owner_t *owner = (owner_t *)stream;
     assert_true(stream->direct ? hint == 0 : hint > 0);
+    if (owner->memory == NULL) {
+        owner->memory_size = EL_STREAMING_READ_SIZE;
+        owner->memory = malloc(owner->memory_size);
+    }
     out->base = owner->memory;
-    out->size = owner->memory == NULL ? 0 : owner->memory_size;
+    out->size = owner->refuses ? 0 : owner->memory_size;
     upcall(owner, UP_GET_BUFFER, "g");
 }
 

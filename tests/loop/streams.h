@@ -26,8 +26,9 @@ struct owner {
     bool at_eof;
     int counts[UP_COUNT];
     void (*act[UP_COUNT])(owner_t *owner); /* called in the upcall */
-    unsigned char *memory;                 /* what get_buffer hands out; refuses when NULL */
+    unsigned char *memory;                 /* what get_buffer hands out; made when NULL */
     size_t memory_size;
+    bool refuses; /* hands out nothing */
     unsigned char *received;
     size_t received_size;
     size_t received_capacity;

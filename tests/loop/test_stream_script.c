@@ -535,6 +535,7 @@ static void a_direct_stream_always_asks_for_memory(void **state) {
 
 static void memory_may_be_refused(void **state) {
     (void)state;
+    owner->refuses = true;
     el_stream_set_direct(&owner->stream, true);
     el__stream_readable(&owner->stream);
     assert_trace("g");

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/* Pipes as streams, on every system: readiness on Unix, completion on Windows, one contract.
+ *
+ * The pipes come from libuv, which makes them on both systems. What differs is when a write counts as taken; so nothing here looks at sizes
+ * between turns.
+ */
+#include "streams.h"
+
+static uv_file files[2]; /* read, write */
+static owner_t *reader, *writer;
+
+static owner_t *open_pipe(el_loop_t *loop, int file, unsigned flags) {
+    owner_t *owner = calloc(1, sizeof *owner);
+    assert_non_null(owner);
+    owner->quiet = true;
+    assert_int_equal(el_stream_open_pipe(&owner->stream, loop, file, flags, &owner_ops), 0);
+    el_stream_read_start(&owner->stream);
+    return owner;
+}
+
+static void close_file(int which) {
+    uv_fs_t request;
+    if (files[which] != -1) {
+        (void)uv_fs_close(NULL, &request, files[which], NULL);
+        uv_fs_req_cleanup(&request);
+        files[which] = -1;
+    }
+}
+
+static int set_up(void **state) {
+    if (loop_set_up(state) != 0 || uv_pipe(files, UV_NONBLOCK_PIPE, UV_NONBLOCK_PIPE) != 0) {
+        return -1;
+    }
+    reader = open_pipe(*state, files[0], EL_PIPE_READABLE);
+    writer = open_pipe(*state, files[1], EL_PIPE_WRITABLE);
+    return 0;
+}
+
+static void end(el_loop_t *loop, owner_t **owner, int which) {
+    if (*owner == NULL) {
+        return;
+    }
+    el_stream_abort(&(*owner)->stream, (el_reason_t){0, 0});
+    while (!(*owner)->lost) {
+        assert_int_equal(el_loop_turn(loop, EL_NEVER), 0);
+    }
+    owner_free(*owner);
+    *owner = NULL;
+    close_file(which);
+}
+
+static int tear_down(void **state) {
+    end(*state, &reader, 0);
+    end(*state, &writer, 1);
+    return loop_tear_down(state);
+}
+
+static void turn_until_received(el_loop_t *loop, size_t size) {
+    while (reader->received_size < size) {
+        assert_int_equal(el_loop_turn(loop, EL_NEVER), 0);
+    }
+}
+
+static void give_memory(owner_t *owner, size_t size) {
+    owner->memory = malloc(size);
+    owner->memory_size = size;
+    assert_non_null(owner->memory);
+}
+
+static void bytes_go_through(void **state) {
+    unsigned char *bytes = counting_bytes(0, 1000);
+    assert_int_equal(owner_write_lent(writer, bytes, 500), 0);
+    assert_int_equal(owner_write_copied(writer, bytes + 500, 500), 0);
+    turn_until_received(*state, 1000);
+    assert_counts_up(reader->received, 1000);
+    free(bytes);
+}
+
+static void megabytes_go_through_with_pause_and_resume(void **state) {
+    enum { SIZE = 5 * 1024 * 1024 };
+    unsigned char *bytes = counting_bytes(0, SIZE);
+    give_memory(reader, 100000);
+    assert_int_equal(owner_write_lent(writer, bytes, SIZE), 0);
+    assert_int_equal(writer->counts[UP_PAUSE], 1);
+    turn_until_received(*state, SIZE);
+    assert_counts_up(reader->received, SIZE);
+    while (writer->counts[UP_RESUME] == 0) {
+        assert_int_equal(el_loop_turn(*state, EL_NEVER), 0);
+    }
+    assert_int_equal(el_stream_write_size(&writer->stream), 0);
+    free(bytes);
+}
+
+static void a_direct_reader_gets_everything_in_its_own_memory(void **state) {
+    unsigned char *bytes = counting_bytes(0, 300000);
+    give_memory(reader, 1234);
+    el_stream_set_direct(&reader->stream, true);
+    assert_int_equal(owner_write_copied(writer, bytes, 300000), 0);
+    turn_until_received(*state, 300000);
+    assert_counts_up(reader->received, 300000);
+    assert_int_equal(reader->counts[UP_DATA], 0);
+    free(bytes);
+}
+
+static void a_paused_reader_gets_nothing_until_it_resumes(void **state) {
+    el_stream_read_stop(&reader->stream);
+    assert_int_equal(owner_write_copied(writer, "abc", 3), 0);
+    turns(*state, 10);
+    assert_int_equal(reader->received_size, 0);
+    el_stream_read_start(&reader->stream);
+    turn_until_received(*state, 3);
+}
+
+static void closing_the_writer_sends_everything_and_then_end_of_file(void **state) {
+    unsigned char *bytes = counting_bytes(0, 1 << 20);
+    assert_int_equal(owner_write_lent(writer, bytes, 1 << 20), 0);
+    el_stream_close(&writer->stream);
+    while (!writer->lost) {
+        assert_int_equal(el_loop_turn(*state, EL_NEVER), 0);
+    }
+    assert_int_equal(writer->reason.code, 0);
+    assert_int_equal(writer->taken, writer->released);
+    close_file(1);
+    turn_until(*state, &reader->at_eof);
+    assert_int_equal(reader->received_size, 1 << 20);
+    assert_counts_up(reader->received, 1 << 20);
+    free(bytes);
+}
+
+static void write_eof_on_a_pipe_closes_it(void **state) {
+    assert_int_equal(owner_write_copied(writer, "abc", 3), 0);
+    el_stream_write_eof(&writer->stream);
+    turn_until(*state, &writer->lost);
+    assert_int_equal(writer->reason.code, 0);
+    close_file(1);
+    turn_until(*state, &reader->at_eof);
+    assert_int_equal(reader->received_size, 3);
+}
+
+static void aborting_with_bytes_in_flight_gives_the_pieces_back(void **state) {
+    unsigned char *bytes = counting_bytes(0, 1 << 20);
+    el_stream_read_stop(&reader->stream);
+    assert_int_equal(owner_write_lent(writer, bytes, 1 << 20), 0);
+    turns(*state, 2);
+    el_stream_abort(&writer->stream, (el_reason_t){ES_ETIMEDOUT, 3});
+    assert_int_equal(writer->taken, writer->released);
+    turn_until(*state, &writer->lost);
+    assert_int_equal(writer->reason.code, ES_ETIMEDOUT);
+    free(bytes);
+}
+
+static void writing_with_no_reader_left_ends_with_a_broken_pipe(void **state) {
+    end(*state, &reader, 0);
+    for (int i = 0; i < 1000 && !writer->lost; i++) {
+        assert_int_equal(owner_write_copied(writer, "abc", 3), 0);
+        turns(*state, 1);
+    }
+    assert_true(writer->lost);
+    /* Unix also notices with nothing to write: then there is no reason. */
+    assert_true(writer->reason.code == ES_EPIPE || writer->reason.code == 0);
+}
+
+static void the_readers_end_with_bytes_waiting_is_a_broken_pipe(void **state) {
+    unsigned char *bytes = counting_bytes(0, 1 << 20);
+    el_stream_read_stop(&reader->stream);
+    assert_int_equal(owner_write_lent(writer, bytes, 1 << 20), 0);
+    turns(*state, 2);
+    end(*state, &reader, 0);
+    turn_until(*state, &writer->lost);
+    assert_int_equal(writer->reason.code, ES_EPIPE);
+    assert_int_equal(writer->taken, writer->released);
+    free(bytes);
+}
+
+static void close_self(owner_t *owner) {
+    el_stream_close(&owner->stream);
+}
+
+static void stop_self(owner_t *owner) {
+    el_stream_read_stop(&owner->stream);
+    el_stream_read_start(&owner->stream);
+}
+
+static void reading_may_be_stopped_and_started_in_every_upcall(void **state) {
+    unsigned char *bytes = counting_bytes(0, 1 << 20);
+    give_memory(reader, 5000);
+    reader->act[UP_DATA] = reader->act[UP_FILLED] = reader->act[UP_GET_BUFFER] = stop_self;
+    assert_int_equal(owner_write_lent(writer, bytes, 1 << 20), 0);
+    turn_until_received(*state, 1 << 20);
+    assert_counts_up(reader->received, 1 << 20);
+    free(bytes);
+}
+
+static void a_reader_may_close_in_data_and_in_eof(void **state) {
+    reader->act[UP_DATA] = close_self;
+    assert_int_equal(owner_write_copied(writer, "abc", 3), 0);
+    turn_until(*state, &reader->lost);
+    assert_int_equal(reader->reason.code, 0);
+}
+
+static void interrupt_loop(owner_t *owner) {
+    el_loop_interrupt(owner->stream.loop);
+}
+
+static void an_interrupt_in_data_loses_nothing(void **state) {
+    unsigned char *bytes = counting_bytes(0, 1 << 20);
+    give_memory(reader, 5000);
+    reader->act[UP_DATA] = reader->act[UP_FILLED] = interrupt_loop;
+    assert_int_equal(owner_write_lent(writer, bytes, 1 << 20), 0);
+    while (reader->received_size < 1 << 20) {
+        assert_int_equal(el_loop_run(*state), 0); /* returns at each interrupt */
+    }
+    assert_counts_up(reader->received, 1 << 20);
+    free(bytes);
+}
+
+static void closing_the_loop_cuts_pipes_off(void **state) {
+    unsigned char *bytes = counting_bytes(0, 1 << 20);
+    el_stream_read_stop(&reader->stream);
+    assert_int_equal(owner_write_lent(writer, bytes, 1 << 20), 0);
+    assert_int_equal(el_loop_close(*state), 0);
+    assert_int_equal(writer->taken, writer->released);
+    el_stream_destroy(&writer->stream);
+    el_stream_destroy(&reader->stream);
+    owner_free(writer);
+    owner_free(reader);
+    writer = reader = NULL;
+    close_file(0);
+    close_file(1);
+    free(bytes);
+}
+
+static void a_destroyed_pipe_says_nothing(void **state) {
+    assert_int_equal(owner_write_copied(writer, "abc", 3), 0);
+    el_stream_destroy(&writer->stream);
+    el_stream_destroy(&reader->stream);
+    turns(*state, 3);
+    assert_int_equal(writer->counts[UP_LOST], 0);
+    owner_free(writer);
+    owner_free(reader);
+    writer = reader = NULL;
+    close_file(0);
+    close_file(1);
+}
+
+static void a_regular_file_is_refused(void **state) {
+    char path[1024];
+    size_t size = sizeof path - 32;
+    uv_fs_t request;
+    el_stream_t stream;
+    assert_int_equal(uv_os_tmpdir(path, &size), 0);
+    strcat(path, "/evenloopXXXXXX");
+    int file = uv_fs_mkstemp(NULL, &request, path, NULL);
+    assert_true(file >= 0);
+    strcpy(path, request.path);
+    uv_fs_req_cleanup(&request);
+    assert_int_equal(el_stream_open_pipe(&stream, *state, file, EL_PIPE_READABLE, &owner_ops), ES_EPERM);
+    assert_int_equal(el_stream_open_pipe(&stream, *state, file, 0, &owner_ops), ES_EINVAL);
+    (void)uv_fs_close(NULL, &request, file, NULL);
+    uv_fs_req_cleanup(&request);
+    (void)uv_fs_unlink(NULL, &request, path, NULL);
+    uv_fs_req_cleanup(&request);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(bytes_go_through),
+        TEST(megabytes_go_through_with_pause_and_resume),
+        TEST(a_direct_reader_gets_everything_in_its_own_memory),
+        TEST(a_paused_reader_gets_nothing_until_it_resumes),
+        TEST(closing_the_writer_sends_everything_and_then_end_of_file),
+        TEST(write_eof_on_a_pipe_closes_it),
+        TEST(aborting_with_bytes_in_flight_gives_the_pieces_back),
+        TEST(writing_with_no_reader_left_ends_with_a_broken_pipe),
+        TEST(the_readers_end_with_bytes_waiting_is_a_broken_pipe),
+        TEST(reading_may_be_stopped_and_started_in_every_upcall),
+        TEST(a_reader_may_close_in_data_and_in_eof),
+        TEST(an_interrupt_in_data_loses_nothing),
+        TEST(closing_the_loop_cuts_pipes_off),
+        TEST(a_destroyed_pipe_says_nothing),
+        TEST(a_regular_file_is_refused),
+    };
+#undef TEST
+    return cmocka_run_group_tests_name("pipe", tests, NULL, NULL);
+}
