@@ -2,7 +2,7 @@
 /* Reads addresses by their bytes, which are in network order in the same places for every sender;
  * the assertions below hold the places. */
 #include "socket_address.h"
-#include "platform.h"
+#include <platform.h> /* by the include path: tests have one of their own */
 
 #include <stddef.h>
 #include <string.h>

@@ -7,7 +7,7 @@
 #ifndef EVENSHIM_SRC_WIN_SYS_H
 #define EVENSHIM_SRC_WIN_SYS_H
 
-#include "platform.h"
+#include <platform.h> /* by the include path: tests have one of their own */
 
 /* clang-format off */
 
