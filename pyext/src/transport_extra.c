@@ -238,7 +238,7 @@ typedef enum name {
     NAME_CLOSING,
     NAME_EOF,
     NAME_CONN_LOST,
-    NAME_BUFFER,
+    NAME_BYTES,
     NAME_PAUSED,
     NAME_PROTOCOL_PAUSED,
     NAME_SERVER,
@@ -290,7 +290,7 @@ static PyObject *get_name(PyObject *op, void *closure) {
         bool lost = self->owner == NULL || self->stream.lost_queued;
         return PyLong_FromUnsignedLong((unsigned long)lost + self->dropped_writes);
     }
-    case NAME_BUFFER:
+    case NAME_BYTES:
         return buffer_list(self);
     case NAME_PAUSED:
         return PyBool_FromLong(self->paused);
@@ -340,7 +340,7 @@ PyGetSetDef ev_transport_getset[] = {
     {"_closing", get_name, NULL, NULL, (void *)NAME_CLOSING},
     {"_eof", get_name, NULL, NULL, (void *)NAME_EOF},
     {"_conn_lost", get_name, NULL, NULL, (void *)NAME_CONN_LOST},
-    {"_buffer", get_name, NULL, NULL, (void *)NAME_BUFFER},
+    {"_buffer", get_name, NULL, NULL, (void *)NAME_BYTES},
     {"_paused", get_name, NULL, NULL, (void *)NAME_PAUSED},
     {"_protocol_paused", get_name, NULL, NULL, (void *)NAME_PROTOCOL_PAUSED},
     {"_server", get_name, NULL, NULL, (void *)NAME_SERVER},
@@ -393,7 +393,7 @@ void ev_transport_finalize(PyObject *op) {
     PyObject *server = self->server;
     self->owner = NULL;
     self->server = NULL;
-    PyObject *closed = PyObject_CallMethodNoArgs(owner, self->state->str_close);
+    PyObject *closed = PyObject_CallMethod(owner, "close", NULL); /* the module's state may be cleared already */
     if (closed == NULL) {
         PyErr_WriteUnraisable(owner);
     }
@@ -401,7 +401,7 @@ void ev_transport_finalize(PyObject *op) {
     Py_DECREF(owner);
     if (server != NULL) {
         /* asyncio tells the server from 3.13 on only; a server that waits for its connections would wait for ever. */
-        PyObject *detached = ev_server_detach(self->state, server, op);
+        PyObject *detached = ev_server_detach(server, op);
         if (detached == NULL) {
             PyErr_WriteUnraisable(server);
         }
