@@ -259,18 +259,19 @@ static void nobody_waits(void **state) {
     (void)state;
     assert_code(es_sock_accept(listener, &made, NULL), ES_EAGAIN);
     assert_true(made == UNTOUCHED);
-    assert_code(es_sock_connect_finish(listener), ES_ENOTCONN);
     assert_code(es_sock_close(listener), 0);
 }
 
 /* Clients that reset before they were accepted: the listener goes on, whatever was told. */
 static void a_listener_survives_those_who_leave(void **state) {
     es_addr_t addr;
+    es_addr_t peer = {.size = 0};
     es_sock_t listener = listen_on(&addr);
     es_sock_t client;
     es_sock_t made;
 
     (void)state;
+    real_ipv4(&peer, 0, 0);
     for (int round = 0; round < 50; round++) {
         int code;
 
@@ -287,12 +288,13 @@ static void a_listener_survives_those_who_leave(void **state) {
     }
     assert_code(es_sock_open(real_inet, real_stream, 0, 0, &client), 0);
     connect_to(client, &addr);
+    assert_code(es_sock_name(client, &addr), 0);
     do { /* the last ones of those who left may come first */
-        made = accept_from(listener, &addr);
-        assert_code(es_sock_close(made), 0);
-        assert_code(es_sock_name(client, &addr), 0);
-        (void)addr;
-    } while (real_wait(listener, REAL_READ, 0));
+        assert_true(real_wait(listener, REAL_READ, LIMIT_MS));
+        if (es_sock_accept(listener, &made, &peer) == 0) {
+            assert_code(es_sock_close(made), 0);
+        }
+    } while (real_port(&peer) != real_port(&addr));
     assert_code(es_sock_close(client), 0);
     assert_code(es_sock_close(listener), 0);
 }
