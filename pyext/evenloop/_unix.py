@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 import warnings
-from asyncio import unix_events
+from asyncio import events, unix_events
 from asyncio.log import logger
 from typing import Any, cast
 
@@ -97,6 +97,8 @@ class UnixLoop:
 
     _make_read_pipe_transport = _Unix._make_read_pipe_transport
     _make_write_pipe_transport = _Unix._make_write_pipe_transport
+    # Child watchers, which 3.14 does away with, report through this.
+    _child_watcher_callback = getattr(_Unix, "_child_watcher_callback", None)
 
     async def _make_subprocess_transport(
         self: Any,
@@ -110,6 +112,10 @@ class UnixLoop:
         extra: Any = None,
         **kwargs: Any,
     ) -> Any:
+        if _program_chose_a_watcher():
+            return await _Unix._make_subprocess_transport(
+                self, protocol, args, shell, stdin, stdout, stderr, bufsize, extra, **kwargs
+            )
         waiter = self.create_future()
         transport = _SubprocessTransport(
             self,
@@ -134,6 +140,20 @@ class UnixLoop:
             await transport._wait()
             raise
         return transport
+
+
+def _program_chose_a_watcher() -> bool:
+    """Whether a child watcher of the program's choice is to see every child (asyncio up to 3.13).
+
+    asyncio's two defaults, which it makes itself when asked for one, do what the loop does without.
+    """
+    watcher = getattr(getattr(events, "_event_loop_policy", None), "_watcher", None)
+    defaults = [
+        getattr(unix_events, name)
+        for name in ("ThreadedChildWatcher", "PidfdChildWatcher")
+        if hasattr(unix_events, name)
+    ]
+    return watcher is not None and type(watcher) not in defaults
 
 
 def _collect(pid: int, transport: Any) -> int:
