@@ -244,7 +244,7 @@ EXTRAS = (
     Extra(("test.test_contextlib_async",)),
     Extra(("test.test_asyncgen",)),
     Extra(("test.test_coroutines",)),
-    Extra(("test.test_sys_settrace",)),
+    Extra(("test.test_sys_settrace",), "JumpTestCase.*"),
     Extra(("test.test_builtin",), "BuiltinTest.test_compile_*await*"),
     Extra(("test.test_logging",), "*.test_taskName_*"),
     Extra(("test.test_type_params",), "*corout*"),

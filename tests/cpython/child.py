@@ -56,7 +56,7 @@ class Recorder(unittest.TestResult):
         self._dump_after = spec["dump_after"]
         self._outcome: tuple[str, str, str] | None = None
         self._made = 0
-        self._began = 0.0
+        self._began: float | None = None
         # A copy, as tests replace the standard streams.
         self._dump = os.fdopen(os.dup(2), "w")
         faulthandler.enable(file=self._dump)
@@ -72,7 +72,8 @@ class Recorder(unittest.TestResult):
         self._began = time.perf_counter()
 
     def stopTest(self, test: unittest.TestCase) -> None:
-        seconds = time.perf_counter() - self._began
+        # Python 3.12.1 does not start what it skips by a class's decorator.
+        seconds = 0.0 if self._began is None else time.perf_counter() - self._began
         faulthandler.cancel_dump_traceback_later()
         outcome, message, detail = self._outcome or ("error", "the test reported no result", "")
         support = sys.modules["test.support"]
@@ -88,6 +89,7 @@ class Recorder(unittest.TestResult):
             loops=self._factory.made - self._made,
             altered=altered,
         )
+        self._outcome, self._began = None, None
         super().stopTest(test)
 
     def _note(self, test: Any, outcome: str, message: str, detail: str = "") -> None:
