@@ -15,6 +15,9 @@ EVENLOOP_BUILD_DIR ?= $(CURDIR)/build
 PYTEST_ARGS ?=
 CTEST_ARGS ?=
 BENCH_ARGS ?=
+# For make cpython-tests: another loop to compare with, and more arguments of tests/cpython/run.py.
+LOOP ?= evenloop
+CPYTHON_TESTS_ARGS ?=
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 export PYTHON EVENLOOP_WINDOWS_PYTHON EVENLOOP_BUILD_DIR
 
@@ -66,6 +69,23 @@ windows-test: windows ## the C tests and the same Python tests, under Wine
 	@EVENLOOP_WIN_TIMEOUT=120 ctest --test-dir $(WINDOWS_C) --no-tests=error --output-on-failure --timeout 150 \
 	    $(CTEST_ARGS)
 	@EVENLOOP_WIN_TIMEOUT=1500 PYTHONUTF8=1 tools/winpython $(PYTEST) -n $(JOBS) $(PYTEST_ARGS) </dev/null | tr -d '\r'
+
+.PHONY: cpython-tests
+cpython-tests: bootstrap-build ## CPython's own asyncio tests, unmodified, on evenloop (docs/cpython-tests.md)
+	@tools/bootstrap cpython
+	@tools/venv test
+	@$(VENV)/bin/python -m pytest tests/cpython -p no:cacheprovider -n $(JOBS) $(PYTEST_ARGS)
+	@mkdir -p $(B)/cpython-tests
+	@$(VENV)/bin/python tests/cpython/run.py --loop $(LOOP) --jobs $(JOBS) \
+	    --json $(B)/cpython-tests/$(LOOP).json --junit $(B)/cpython-tests/$(LOOP).xml $(CPYTHON_TESTS_ARGS)
+
+.PHONY: cpython-tests-windows
+cpython-tests-windows: windows ## the same tests of the Windows Python, under Wine
+	@mkdir -p $(B)/cpython-tests
+	@EVENLOOP_WIN_TIMEOUT=3600 PYTHONUTF8=1 tools/winpython tests/cpython/run.py --loop $(LOOP) --jobs $(JOBS) \
+	    --baseline tests/cpython/baseline-windows-$(EVENLOOP_WINDOWS_PYTHON).txt \
+	    --json $(B)/cpython-tests/$(LOOP)-windows.json --junit $(B)/cpython-tests/$(LOOP)-windows.xml \
+	    $(CPYTHON_TESTS_ARGS) </dev/null | tr -d '\r'
 
 .PHONY: asan-c
 asan-c: bootstrap-test ## the C tests under the address and undefined-behaviour sanitizers
