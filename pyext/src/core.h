@@ -149,6 +149,14 @@ void ev_member_release(ev_member_t *member); /* may free the object */
 int ev_members_traverse(ev_loop_t *loop, visitproc visit, void *arg);
 void ev_members_close(ev_loop_t *loop);
 
+/* object.name(arg), where PyObject_CallMethod(..., "O", arg) would take a tuple apart. */
+static inline PyObject *ev_call_method(PyObject *object, const char *name, PyObject *arg) {
+    PyObject *method = PyObject_GetAttrString(object, name);
+    PyObject *result = method == NULL ? NULL : PyObject_CallOneArg(method, arg);
+    Py_XDECREF(method);
+    return result;
+}
+
 /* errors.c --------------------------------------------------------------------------------------------------------------- */
 
 /* The OSError of the right subclass for an evenshim code: errno and asyncio's (English) text, .winerror on Windows. New reference. */

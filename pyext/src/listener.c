@@ -37,7 +37,7 @@ static PyObject *new_socket(ev_listener_t *self, es_sock_t fd) {
     Py_DECREF(fileno);
 #ifndef SOCK_NONBLOCK
     /* Where the type has no such flag, the object must be told that its descriptor does not block. */
-    PyObject *done = sock == NULL ? NULL : PyObject_CallMethod(sock, "setblocking", "O", Py_False);
+    PyObject *done = sock == NULL ? NULL : ev_call_method(sock, "setblocking", Py_False);
     if (sock != NULL && done == NULL) {
         PyObject *exc = PyErr_GetRaisedException();
         PyObject *detached = PyObject_CallMethod(sock, "detach", NULL);

@@ -70,7 +70,7 @@ static int evict(ev_sock_op_t *self, PyObject *fileno) {
         return 0;
     }
     const char *name = self->kind->direction == EL_READ ? "_remove_reader" : "_remove_writer";
-    PyObject *removed = PyObject_CallMethod((PyObject *)self->loop, name, "O", fileno);
+    PyObject *removed = ev_call_method((PyObject *)self->loop, name, fileno);
     Py_XDECREF(removed);
     return removed == NULL ? -1 : 0;
 }
@@ -79,7 +79,7 @@ static int evict(ev_sock_op_t *self, PyObject *fileno) {
 static int open_watcher(ev_sock_op_t *self) {
     ev_loop_t *loop = self->loop;
     PyObject *fileno = PyObject_CallMethodNoArgs(self->sock, loop->state->str_fileno);
-    PyObject *checked = fileno == NULL ? NULL : PyObject_CallMethod((PyObject *)loop, "_ensure_fd_no_transport", "O", fileno);
+    PyObject *checked = fileno == NULL ? NULL : ev_call_method((PyObject *)loop, "_ensure_fd_no_transport", fileno);
     int failed = checked == NULL ? -1 : ev_loop_check_closed(loop);
     es_sock_t fd = ES_SOCK_INVALID;
     if (failed == 0) {
@@ -156,7 +156,7 @@ static int check_socket(ev_sock_op_t *self) {
     ev_loop_t *loop = self->loop;
     if ((PyObject *)Py_TYPE(self->sock) != loop->state->socket_class) {
         PyObject *base_events = PyImport_ImportModule("asyncio.base_events");
-        PyObject *checked = base_events == NULL ? NULL : PyObject_CallMethod(base_events, "_check_ssl_socket", "O", self->sock);
+        PyObject *checked = base_events == NULL ? NULL : ev_call_method(base_events, "_check_ssl_socket", self->sock);
         Py_XDECREF(base_events);
         if (checked == NULL) {
             return -1;

@@ -92,7 +92,7 @@ static ev_attempt_t try_recv(ev_sock_op_t *self, PyObject **result) {
     es_sock_t fd;
     Py_ssize_t size = wanted_size(self->args[0]);
     if (size == 0 || !ev_sock_op_direct(self, &fd)) {
-        return outcome_of_call(PyObject_CallMethod(self->sock, "recv", "O", self->args[0]), result);
+        return outcome_of_call(ev_call_method(self->sock, "recv", self->args[0]), result);
     }
     int code = receive_bytes(self, fd, (size_t)size, NULL, result);
     if (code != 0) {
@@ -106,11 +106,11 @@ static ev_attempt_t try_recv_into(ev_sock_op_t *self, PyObject **result) {
     Py_buffer view;
     if (!ev_sock_op_direct(self, &fd) || PyObject_GetBuffer(self->args[0], &view, PyBUF_WRITABLE) < 0) {
         PyErr_Clear();
-        return outcome_of_call(PyObject_CallMethod(self->sock, "recv_into", "O", self->args[0]), result);
+        return outcome_of_call(ev_call_method(self->sock, "recv_into", self->args[0]), result);
     }
     if (view.len == 0) {
         PyBuffer_Release(&view);
-        return outcome_of_call(PyObject_CallMethod(self->sock, "recv_into", "O", self->args[0]), result);
+        return outcome_of_call(ev_call_method(self->sock, "recv_into", self->args[0]), result);
     }
     size_t done = 0;
     int code = es_sock_recv(fd, view.buf, (size_t)view.len, &done);
@@ -126,7 +126,7 @@ static ev_attempt_t try_recvfrom(ev_sock_op_t *self, PyObject **result) {
     es_sock_t fd;
     Py_ssize_t size = wanted_size(self->args[0]);
     if (size == 0 || !ev_sock_op_direct(self, &fd) || !internet_family(self)) {
-        return outcome_of_call(PyObject_CallMethod(self->sock, "recvfrom", "O", self->args[0]), result);
+        return outcome_of_call(ev_call_method(self->sock, "recvfrom", self->args[0]), result);
     }
     es_addr_t from = {.size = 0};
     PyObject *bytes;
@@ -212,7 +212,7 @@ static ev_attempt_t send_by_method(ev_sock_op_t *self, PyObject **result) {
     if (length >= 0 || PyErr_ExceptionMatches(PyExc_TypeError)) {
         PyErr_Clear(); /* what has no length is refused by send(), with its own text */
         attempt = rest == NULL ? EV_ATTEMPT_FAILED
-                               : outcome_of_call(PyObject_CallMethod(self->sock, "send", "O", rest), &count);
+                               : outcome_of_call(ev_call_method(self->sock, "send", rest), &count);
     }
     Py_XDECREF(rest);
     if (attempt != EV_ATTEMPT_DONE) {
@@ -259,7 +259,7 @@ static ev_attempt_t try_accept(ev_sock_op_t *self, PyObject **result) {
         return attempt;
     }
     PyObject *connection = PySequence_GetItem(pair, 0);
-    PyObject *done = connection == NULL ? NULL : PyObject_CallMethod(connection, "setblocking", "O", Py_False);
+    PyObject *done = connection == NULL ? NULL : ev_call_method(connection, "setblocking", Py_False);
     Py_XDECREF(connection);
     if (done == NULL) {
         Py_DECREF(pair);

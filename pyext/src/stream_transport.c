@@ -478,7 +478,7 @@ static void finish(ev_transport_t *self) {
     Py_CLEAR(self->protocol);
     self->loop = NULL;
     if (server != NULL) {
-        PyObject *detached = ev_server_detach(self->state, server, (PyObject *)self);
+        PyObject *detached = ev_server_detach(server, (PyObject *)self);
         if (detached == NULL && !ev_loop_take_exit(loop)) {
             ev_loop_report(loop, "Exception in callback _call_connection_lost()", NULL);
         }
@@ -588,7 +588,7 @@ PyObject *ev_stream_transport_new(ev_loop_t *loop, const ev_transport_args_t *ar
         return NULL;
     }
     if (args->server != NULL) {
-        PyObject *attached = ev_server_attach(loop->state, args->server, (PyObject *)self);
+        PyObject *attached = ev_server_attach(args->server, (PyObject *)self);
         if (attached == NULL) {
             el_stream_destroy(&self->stream);
             Py_DECREF(self);

@@ -111,8 +111,8 @@ void ev_transport_detach(ev_transport_t *self);
 /* transport_socket.c: the methods of StreamTransport, Loop._make_socket_transport */
 extern PyMethodDef ev_loop_socket_transport_methods[];
 /* Server._attach and _detach, which took no argument before 3.13. */
-PyObject *ev_server_attach(ev_state_t *state, PyObject *server, PyObject *transport);
-PyObject *ev_server_detach(ev_state_t *state, PyObject *server, PyObject *transport);
+PyObject *ev_server_attach(PyObject *server, PyObject *transport);
+PyObject *ev_server_detach(PyObject *server, PyObject *transport);
 
 /* transport_write.c */
 PyObject *ev_transport_write(PyObject *op, PyObject *data);

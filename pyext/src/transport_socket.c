@@ -5,21 +5,21 @@
  */
 #include "stream_transport.h"
 
-PyObject *ev_server_attach(ev_state_t *state, PyObject *server, PyObject *transport) {
+PyObject *ev_server_attach(PyObject *server, PyObject *transport) {
 #if EV_SERVER_KNOWS_TRANSPORTS
-    return PyObject_CallMethodOneArg(server, state->str__attach, transport);
+    return ev_call_method(server, "_attach", transport);
 #else
     (void)transport;
-    return PyObject_CallMethodNoArgs(server, state->str__attach);
+    return PyObject_CallMethod(server, "_attach", NULL);
 #endif
 }
 
-PyObject *ev_server_detach(ev_state_t *state, PyObject *server, PyObject *transport) {
+PyObject *ev_server_detach(PyObject *server, PyObject *transport) {
 #if EV_SERVER_KNOWS_TRANSPORTS
-    return PyObject_CallMethodOneArg(server, state->str__detach, transport);
+    return ev_call_method(server, "_detach", transport);
 #else
     (void)transport;
-    return PyObject_CallMethodNoArgs(server, state->str__detach);
+    return PyObject_CallMethod(server, "_detach", NULL);
 #endif
 }
 
@@ -53,7 +53,7 @@ static PyObject *make_socket_transport(PyObject *op, PyObject *args, PyObject *k
                                      &waiter, &extra, &server, &context)) {
         return NULL;
     }
-    PyObject *checked = PyObject_CallMethod(op, "_ensure_fd_no_transport", "O", how.owner);
+    PyObject *checked = ev_call_method(op, "_ensure_fd_no_transport", how.owner);
     if (checked == NULL) {
         return NULL;
     }

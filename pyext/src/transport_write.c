@@ -149,7 +149,7 @@ static Py_ssize_t size_of_bytes(PyObject *pieces) {
 
 static PyObject *join(PyObject *pieces) {
     PyObject *empty = PyBytes_FromStringAndSize(NULL, 0);
-    PyObject *joined = empty == NULL ? NULL : PyObject_CallMethod(empty, "join", "O", pieces);
+    PyObject *joined = empty == NULL ? NULL : ev_call_method(empty, "join", pieces);
     Py_XDECREF(empty);
     return joined;
 }
