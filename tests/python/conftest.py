@@ -3,7 +3,7 @@
 
 `--loop evenloop` (the default) tests the product; `--loop asyncio` runs the same tests on the stock
 loop, which is how a test proves that it states asyncio's behaviour and not ours. (On Windows that
-is the proactor loop; `--loop selector` is the other one there, and the same on Unix.) Without an
+is the proactor loop, `--loop selector` is the other one there, and the same on Unix.) Without an
 importable evenloop the run fails: it never skips itself to green.
 
 A skip needs an entry in tests/platforms.md: the `absent` marker names it, and any other skip is
@@ -35,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--loop",
         choices=("evenloop", "asyncio", "selector"),
         default="evenloop",
-        help="the loop under test: evenloop, or asyncio's default or selector loop as the reference",
+        help="the loop under test: evenloop, or asyncio's default or selector loop",
     )
 
 

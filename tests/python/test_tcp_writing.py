@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import array
 import asyncio
+import contextlib
 import itertools
 import logging
 import socket
@@ -666,5 +667,88 @@ def test_patched_write_is_what_gets_called(loop, run):
             writer.write(b"x")
             assert seen == [b"x"]
             assert transport.label == "mine"
+
+    run(main())
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_shutdown_through_the_socket_comes_after_what_was_written(loop, run, when):
+    async def main():
+        async with transport_and_socket() as (transport, _, peer):
+            sock = transport.get_extra_info("socket") if when == "before" else None
+            for part in (b"a", b"b", b"c"):
+                transport.write(part)
+            sock = sock or transport.get_extra_info("socket")
+            sock.shutdown(socket.SHUT_WR)
+            assert await support.read_until_eof(peer) == b"abc"
+
+    run(main())
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_sending_past_the_transport_comes_after_what_was_written(loop, run, when):
+    """Libraries dup the descriptor to hand a connection on; no byte may be overtaken."""
+
+    async def main():
+        async with transport_and_socket() as (transport, _, peer):
+            sock = transport.get_extra_info("socket") if when == "before" else None
+            transport.write(b"a")
+            transport.write(b"b")
+            sock = sock or transport.get_extra_info("socket")
+            with sock.dup() as copy:
+                copy.send(b"c")
+            assert await support.read_exactly(peer, 3) == b"abc"
+
+    run(main())
+
+
+@pytest.mark.parametrize("ending", [SystemExit, KeyboardInterrupt, "stop", "exception"])
+def test_writes_of_the_last_callback_are_sent(loop, errors, ending):
+    ours, peer = support.tcp_pair()
+    transport, _ = loop.run_until_complete(loop.create_connection(Recorder, sock=ours))
+
+    def last():
+        for part in (b"a", b"b", b"c"):
+            transport.write(part)
+        if ending == "stop":
+            loop.stop()
+        elif ending == "exception":
+            loop.stop()
+            raise ZeroDivisionError
+        else:
+            raise ending
+
+    loop.call_soon(last)
+    with pytest.raises(ending) if isinstance(ending, type) else contextlib.nullcontext():
+        loop.run_forever()
+    errors.clear()
+    peer.settimeout(support.LIMIT)  # the loop does not run any more
+    received = b""
+    while len(received) < 3:
+        received += peer.recv(10)
+    assert received == b"abc"
+    transport.abort()
+    loop.run_until_complete(support.drain_callbacks())
+    peer.close()
+
+
+def test_writes_to_many_connections_in_one_callback_all_arrive(loop, run):
+    async def main():
+        pairs = [support.tcp_pair() for _ in range(50)]
+        transports = [
+            (await loop.create_connection(asyncio.Protocol, sock=ours))[0] for ours, _ in pairs
+        ]
+        for round_number in range(10):
+            for number, transport in enumerate(transports):
+                transport.write(b"%02d" % number)
+                transport.write(b"%d" % round_number)
+        for number, (_, peer) in enumerate(pairs):
+            expected = b"".join(b"%02d%d" % (number, n) for n in range(10))
+            assert await support.read_exactly(peer, 30) == expected
+        for transport in transports:
+            transport.close()
+        await support.drain_callbacks()
+        for _, peer in pairs:
+            peer.close()
 
     run(main())
