@@ -194,6 +194,7 @@
     /* What happened to a connection while it waited is not about its listener. */                 \
     row(ES_OP_ACCEPT, 10054, ES_ECONNABORTED) /* WSAECONNRESET */                                  \
     row(ES_OP_ACCEPT, 10052, ES_ECONNABORTED) /* WSAENETRESET */                                   \
+    row(ES_OP_ACCEPT, 10057, ES_ECONNABORTED) /* WSAENOTCONN: Wine, for one that reset */          \
     row(ES_OP_ACCEPT, 10060, ES_ECONNABORTED) /* WSAETIMEDOUT */                                   \
     row(ES_OP_ACCEPT, 64, ES_ECONNABORTED) /* ERROR_NETNAME_DELETED */                             \
     row(ES_OP_ACCEPT, 121, ES_ECONNABORTED) /* ERROR_SEM_TIMEOUT */                                \

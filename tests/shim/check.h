@@ -15,8 +15,7 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Fails with both names instead of two numbers. */
-#define assert_code(actual, expected)                                                              \
-    check_code((actual), (expected), #actual, __FILE__, __LINE__)
+#define assert_code(actual, expected) check_code((actual), (expected), #actual, __FILE__, __LINE__)
 
 static inline void check_code(int actual, int expected, const char *what, const char *file,
                               int line) {

@@ -11,7 +11,7 @@ extern const int real_inet6;
 extern const int real_stream;
 extern const int real_dgram;
 
-void real_ipv4(es_addr_t *addr, uint32_t host, unsigned port);   /* host as 0x7f000001 */
+void real_ipv4(es_addr_t *addr, uint32_t host, unsigned port); /* host as 0x7f000001 */
 void real_ipv6(es_addr_t *addr, const unsigned char host[16], unsigned port);
 unsigned real_port(const es_addr_t *addr);
 uint32_t real_host4(const es_addr_t *addr);

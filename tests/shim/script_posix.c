@@ -54,13 +54,13 @@ CALL(int, setsockopt, (int fd, int level, int name, const void *value, socklen_t
      (fd, level, name, value, size))
 CALL(int, getsockname, (int fd, struct sockaddr *addr, socklen_t *size), (fd, addr, size))
 CALL(int, getpeername, (int fd, struct sockaddr *addr, socklen_t *size), (fd, addr, size))
-CALL(int, poll, (struct pollfd *fds, nfds_t count, int timeout_ms), (fds, count, timeout_ms))
+CALL(int, poll, (struct pollfd * fds, nfds_t count, int timeout_ms), (fds, count, timeout_ms))
 CALL(ssize_t, read, (int fd, void *base, size_t size), (fd, base, size))
 CALL(ssize_t, write, (int fd, const void *base, size_t size), (fd, base, size))
 CALL(ssize_t, writev, (int fd, const struct iovec *iov, int count), (fd, iov, count))
 CALL(int, sigaction, (int signo, const struct sigaction *action, struct sigaction *before),
      (signo, action, before))
-CALL(int, sigpending, (sigset_t *set), (set))
+CALL(int, sigpending, (sigset_t * set), (set))
 #if defined(__linux__)
 CALL(int, accept4, (int fd, struct sockaddr *addr, socklen_t *size, int flags),
      (fd, addr, size, flags))

@@ -9,9 +9,9 @@ typedef struct script {
     int from;         /* the first counted call that fails; -1: none */
     int times;        /* so many fail in a row, then the real ones go on */
     int error;
-    int count;               /* how many calls were counted */
-    int fired;               /* how many of them failed */
-    const char *fired_call;  /* the name of the last that failed */
+    int count;              /* how many calls were counted */
+    int fired;              /* how many of them failed */
+    const char *fired_call; /* the name of the last that failed */
 } script_t;
 
 extern script_t script;

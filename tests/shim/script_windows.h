@@ -32,11 +32,11 @@ void script_steps(const step_t *steps);
 void script_finish(void);
 
 /* Arguments beyond the telling one, of the last call of their kind. */
-extern BOOL script_report_on;        /* WSAIoctl: the BOOL it was given */
+extern BOOL script_report_on;         /* WSAIoctl: the BOOL it was given */
 extern unsigned char script_ioctl[8]; /* WSAIoctl: the first bytes it was given */
 extern DWORD script_ioctl_size;
-extern int script_option_value;      /* setsockopt */
-extern uint64_t script_bytes_total;  /* WSASend: sum of the buffers */
-extern int script_startups;          /* WSAStartup: calls since the beginning */
+extern int script_option_value;     /* setsockopt */
+extern uint64_t script_bytes_total; /* WSASend: sum of the buffers */
+extern int script_startups;         /* WSAStartup: calls since the beginning */
 
 #endif

@@ -69,8 +69,7 @@ static const char *expected_name(const golden_t *line, es_op_t op) {
     return name;
 }
 
-static int count_differences(const golden_t *line, const char *table, uint32_t native,
-                             map_t *map) {
+static int count_differences(const golden_t *line, const char *table, uint32_t native, map_t *map) {
     const golden_t unknown = {native, "EUNKNOWN", ""};
     int differences = 0;
 

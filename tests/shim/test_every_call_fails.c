@@ -17,9 +17,9 @@
 
 enum { UNTOUCHED = 7777, TRIES_MAX = 20, WAIT_MS = 500 };
 
-static const int errors[] = {EINTR,  EAGAIN, EBADF,      EINVAL, ENOMEM,    ENOBUFS,
-                             EMFILE, ENFILE, EPERM,      EACCES, ECONNRESET, EPIPE,
-                             ENOTCONN, ETIMEDOUT, EINPROGRESS, EIO, 9998};
+static const int errors[] = {EINTR,    EAGAIN,    EBADF,       EINVAL, ENOMEM,     ENOBUFS,
+                             EMFILE,   ENFILE,    EPERM,       EACCES, ECONNRESET, EPIPE,
+                             ENOTCONN, ETIMEDOUT, EINPROGRESS, EIO,    9998};
 
 /* The first thing that went wrong in an exchange, and what was said about it then. */
 static int failed_code;
@@ -147,8 +147,7 @@ static int use_options(es_sock_t sock) {
 static void talk(es_sock_t client, es_sock_t server) {
     (void)(use_options(client) || persist(say, client, REAL_WRITE) ||
            persist(hear, server, REAL_READ) || persist(say_pieces, server, REAL_WRITE) ||
-           failed(es_sock_shutdown(server, ES_SHUT_WRITE)) ||
-           persist(hear_end, client, REAL_READ));
+           failed(es_sock_shutdown(server, ES_SHUT_WRITE)) || persist(hear_end, client, REAL_READ));
 }
 
 static void exchange_stream(void) {
@@ -230,8 +229,9 @@ static void exchange_pipe(void) {
         assert_true(ends[0] == ES_PIPE_INVALID && ends[1] == ES_PIPE_INVALID);
         return;
     }
-    (void)(failed(es_pipe_set_nonblocking(ends[0], 1)) || persist(write_pipe, ends[1], REAL_WRITE) ||
-           persist(writev_pipe, ends[1], REAL_WRITE) || persist(read_pipe, ends[0], REAL_READ));
+    (void)(failed(es_pipe_set_nonblocking(ends[0], 1)) ||
+           persist(write_pipe, ends[1], REAL_WRITE) || persist(writev_pipe, ends[1], REAL_WRITE) ||
+           persist(read_pipe, ends[0], REAL_READ));
     (void)failed(es_pipe_close(ends[0]));
     (void)persist(write_broken, ends[1], REAL_WRITE);
     (void)failed(es_pipe_close(ends[1]));
@@ -306,10 +306,10 @@ static void each_call_may_fail_for_good(void **state) {
 /* One kind of call fails for good while the others work. */
 static void each_kind_of_call_may_fail_for_good(void **state) {
     static const char *const kinds[] = {
-        "socket", "bind",   "listen",   "connect",    "accept4",     "recv",
-        "send",   "sendto", "recvfrom", "sendmsg",    "getsockopt",  "setsockopt",
+        "socket", "bind",   "listen",   "connect",     "accept4",     "recv",
+        "send",   "sendto", "recvfrom", "sendmsg",     "getsockopt",  "setsockopt",
         "close",  "poll",   "shutdown", "getsockname", "getpeername", "fcntl",
-        "pipe2",  "read",   "write",    "writev",     "sigaction",   "pthread_sigmask"};
+        "pipe2",  "read",   "write",    "writev",      "sigaction",   "pthread_sigmask"};
     int open_count = real_open_count();
 
     (void)state;

@@ -193,7 +193,7 @@ static void interrupted_calls_are_repeated_with_an_end(void **state) {
         const char *call;
         int (*run)(size_t *done);
     } cases[] = {
-        {"send", run_send},     {"recv", run_recv}, {"sendmsg", run_sendv},
+        {"send", run_send},         {"recv", run_recv},     {"sendmsg", run_sendv},
         {"recvfrom", run_recvfrom}, {"sendto", run_sendto}, {"recv", run_recv},
     };
     int fds[2];

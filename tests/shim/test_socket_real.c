@@ -215,7 +215,9 @@ static int connect_to_nobody(int family, const es_addr_t *addr) {
     if (code == ES_EINPROGRESS) {
         assert_true(real_wait(client, REAL_WRITE, LIMIT_MS));
         code = es_sock_connect_finish(client);
-        assert_code(es_sock_connect_finish(client), ES_ENOTCONN); /* told once */
+        /* Told once or for ever, but a loop that asks again is never sent back to wait. */
+        assert_int_not_equal(es_sock_connect_finish(client), 0);
+        assert_int_not_equal(es_sock_connect_finish(client), ES_EINPROGRESS);
     }
     assert_code(es_sock_close(client), 0);
     return code;
@@ -282,8 +284,8 @@ static void a_listener_survives_those_who_leave(void **state) {
         code = es_sock_accept(listener, &made, NULL);
         if (code == 0) {
             assert_code(es_sock_close(made), 0);
-        } else {
-            assert_true(code == ES_EAGAIN || code == ES_ECONNABORTED);
+        } else if (code != ES_EAGAIN) {
+            assert_code(code, ES_ECONNABORTED);
         }
     }
     assert_code(es_sock_open(real_inet, real_stream, 0, 0, &client), 0);

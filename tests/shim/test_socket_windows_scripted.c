@@ -14,10 +14,13 @@
 enum { UNTOUCHED = 7777, NEW = 4321, CONNRESET_REPORT = 12, NETRESET_REPORT = 15, RTO = 17 };
 
 #define VENDOR(number) (0x98000000LL + (number))
-#define LOOPBACK 0x7f000001LL
-#define END {0}
-#define DO(function, ...) {.call = #function, .wanted = ANY, __VA_ARGS__}
-#define WANT(function, telling, ...) {.call = #function, .wanted = (telling), __VA_ARGS__}
+#define LOOPBACK       0x7f000001LL
+#define END                                                                                        \
+    { 0 }
+#define DO(function, ...)                                                                          \
+    { .call = #function, .wanted = ANY, __VA_ARGS__ }
+#define WANT(function, telling, ...)                                                               \
+    { .call = #function, .wanted = (telling), __VA_ARGS__ }
 #define FAILS(number) .result = -1, .error = (number)
 #define TYPE_IS(type) WANT(getsockopt, SO_TYPE, .value = (type))
 #define PLAY(...)                                                                                  \
@@ -114,12 +117,10 @@ static void a_half_made_socket_is_closed_and_the_first_reason_told(void **state)
     es_sock_t made = UNTOUCHED;
 
     (void)state;
-    PLAY(DO(WSASocketW, FAILS(10024)),
-         DO(WSASocketW, .result = NEW), DO(ioctlsocket, FAILS(10055)), DO(closesocket),
-         DO(WSASocketW, .result = NEW), DO(ioctlsocket), DO(setsockopt, FAILS(10042)),
-         DO(closesocket, FAILS(10038)),
-         DO(WSASocketW, .result = NEW), DO(ioctlsocket), DO(setsockopt, FAILS(10022)),
-         DO(closesocket));
+    PLAY(DO(WSASocketW, FAILS(10024)), DO(WSASocketW, .result = NEW), DO(ioctlsocket, FAILS(10055)),
+         DO(closesocket), DO(WSASocketW, .result = NEW), DO(ioctlsocket),
+         DO(setsockopt, FAILS(10042)), DO(closesocket, FAILS(10038)), DO(WSASocketW, .result = NEW),
+         DO(ioctlsocket), DO(setsockopt, FAILS(10022)), DO(closesocket));
     assert_code(es_sock_open(AF_INET, SOCK_STREAM, 0, 0, &made), ES_EMFILE);
     assert_code(es_sock_open(AF_INET, SOCK_STREAM, 0, 0, &made), ES_ENOBUFS);
     assert_string_equal(es_error_last().call, "ioctlsocket");
@@ -146,8 +147,7 @@ static void adopted_datagram_sockets_hear_what_unix_would_tell_them(void **state
 static void an_adopted_connected_one_hears_of_refusals(void **state) {
     (void)state;
     {
-        PLAY(DO(getpeername), WANT(WSAIoctl, VENDOR(CONNRESET_REPORT), FAILS(10045)),
-             DO(WSAIoctl));
+        PLAY(DO(getpeername), WANT(WSAIoctl, VENDOR(CONNRESET_REPORT), FAILS(10045)), DO(WSAIoctl));
         assert_code(es_sock_adopt_datagram(SOCK), 0);
         script_finish();
     }
@@ -164,9 +164,8 @@ static void accepted_sockets_are_made_ours(void **state) {
 
     (void)state;
     PLAY(DO(accept, .result = NEW), WANT(SetHandleInformation, 0, .result = TRUE),
-         WANT(ioctlsocket, 1),
-         DO(accept, .result = NEW), DO(SetHandleInformation, .result = FALSE, .error = 6),
-         DO(closesocket),
+         WANT(ioctlsocket, 1), DO(accept, .result = NEW),
+         DO(SetHandleInformation, .result = FALSE, .error = 6), DO(closesocket),
          DO(accept, .result = NEW), DO(SetHandleInformation, .result = TRUE),
          DO(ioctlsocket, FAILS(10055)), DO(closesocket));
     assert_code(es_sock_accept(SOCK, &made, &peer), 0);
@@ -182,10 +181,10 @@ static void accepted_sockets_are_made_ours(void **state) {
 
 static void a_listener_survives_what_happens_to_those_who_wait(void **state) {
     static const int cases[][2] = {
-        {10035, ES_EAGAIN},       {10054, ES_ECONNABORTED}, {10053, ES_ECONNABORTED},
-        {64, ES_ECONNABORTED},    {10060, ES_ECONNABORTED}, {10052, ES_ECONNABORTED},
-        {10024, ES_EMFILE},       {10055, ES_ENOBUFS},      {10004, ES_EAGAIN},
-        {10022, ES_EINVAL},
+        {10035, ES_EAGAIN},    {10054, ES_ECONNABORTED}, {10053, ES_ECONNABORTED},
+        {64, ES_ECONNABORTED}, {10060, ES_ECONNABORTED}, {10052, ES_ECONNABORTED},
+        {10024, ES_EMFILE},    {10055, ES_ENOBUFS},      {10004, ES_EAGAIN},
+        {10022, ES_EINVAL},    {10057, ES_ECONNABORTED},
     };
     es_sock_t made;
 
@@ -201,8 +200,7 @@ static void a_loopback_connect_is_refused_at_once(void **state) {
     es_addr_t addr;
 
     (void)state;
-    PLAY(TYPE_IS(SOCK_STREAM), WANT(WSAIoctl, VENDOR(RTO)),
-         WANT(connect, LOOPBACK, FAILS(10035)));
+    PLAY(TYPE_IS(SOCK_STREAM), WANT(WSAIoctl, VENDOR(RTO)), WANT(connect, LOOPBACK, FAILS(10035)));
     set_ipv4(&addr, LOOPBACK);
     assert_code(es_sock_connect(SOCK, &addr), ES_EINPROGRESS);
     script_finish();
@@ -239,8 +237,8 @@ static void connects_elsewhere_keep_their_retries(void **state) {
     es_addr_t addr;
 
     (void)state;
-    PLAY(TYPE_IS(SOCK_STREAM), WANT(connect, 0x0a000001, FAILS(10035)),
-         TYPE_IS(SOCK_STREAM), WANT(connect, 1, FAILS(10035)));
+    PLAY(TYPE_IS(SOCK_STREAM), WANT(connect, 0x0a000001, FAILS(10035)), TYPE_IS(SOCK_STREAM),
+         WANT(connect, 1, FAILS(10035)));
     set_ipv4(&addr, 0x0a000001);
     assert_code(es_sock_connect(SOCK, &addr), ES_EINPROGRESS);
     set_ipv6(&addr, global6);
@@ -253,10 +251,9 @@ static void nowhere_is_this_machine(void **state) {
 
     (void)state;
     PLAY(TYPE_IS(SOCK_STREAM), WANT(WSAIoctl, VENDOR(RTO), FAILS(10045)),
-         WANT(connect, LOOPBACK, FAILS(10035)),
-         TYPE_IS(SOCK_STREAM), DO(WSAIoctl), WANT(connect, 1, FAILS(10035)),
-         TYPE_IS(SOCK_STREAM), DO(WSAIoctl), WANT(connect, LOOPBACK, FAILS(10035)),
-         WANT(sendto, LOOPBACK, .result = 1));
+         WANT(connect, LOOPBACK, FAILS(10035)), TYPE_IS(SOCK_STREAM), DO(WSAIoctl),
+         WANT(connect, 1, FAILS(10035)), TYPE_IS(SOCK_STREAM), DO(WSAIoctl),
+         WANT(connect, LOOPBACK, FAILS(10035)), WANT(sendto, LOOPBACK, .result = 1));
     set_ipv4(&addr, 0);
     assert_code(es_sock_connect(SOCK, &addr), ES_EINPROGRESS);
     set_ipv6(&addr, any6);
@@ -272,8 +269,8 @@ static void nowhere_is_this_machine(void **state) {
 
 static void connect_answers_mean_what_they_do_on_unix(void **state) {
     static const int cases[][2] = {
-        {10035, ES_EINPROGRESS}, {10037, ES_EALREADY},      {10022, ES_EALREADY},
-        {10056, ES_EISCONN},     {10048, ES_EADDRNOTAVAIL}, {10061, ES_ECONNREFUSED},
+        {10035, ES_EINPROGRESS},   {10037, ES_EALREADY},      {10022, ES_EALREADY},
+        {10056, ES_EISCONN},       {10048, ES_EADDRNOTAVAIL}, {10061, ES_ECONNREFUSED},
         {10049, ES_EADDRNOTAVAIL},
     };
     es_addr_t addr;
@@ -304,12 +301,10 @@ static void a_connected_datagram_socket_hears_of_refusals(void **state) {
 
 static void a_connect_ends_in_one_of_five_ways(void **state) {
     (void)state;
-    PLAY(WANT(getsockopt, SO_ERROR, .value = 10061),
-         WANT(getsockopt, SO_ERROR), DO(getpeername),
+    PLAY(WANT(getsockopt, SO_ERROR, .value = 10061), WANT(getsockopt, SO_ERROR), DO(getpeername),
          WANT(getsockopt, SO_ERROR), DO(getpeername, FAILS(10057)), DO(select, .result = 0),
          WANT(getsockopt, SO_ERROR), DO(getpeername, FAILS(10057)), DO(select, .result = 1),
-         DO(getsockopt, FAILS(10038)),
-         DO(getsockopt), DO(getpeername, FAILS(10022)),
+         DO(getsockopt, FAILS(10038)), DO(getsockopt), DO(getpeername, FAILS(10022)),
          DO(getsockopt), DO(getpeername, FAILS(10057)), DO(select, FAILS(10050)));
     assert_code(es_sock_connect_finish(SOCK), ES_ECONNREFUSED);
     assert_int_equal(es_error_last().native, 10061);
@@ -340,9 +335,9 @@ static void an_empty_receive_is_the_end_of_a_stream_only(void **state) {
     es_addr_t from;
 
     (void)state;
-    PLAY(DO(recv), TYPE_IS(SOCK_STREAM), DO(recv), DO(getsockopt, FAILS(10038)),
-         DO(recvfrom), TYPE_IS(SOCK_STREAM), DO(recv), TYPE_IS(SOCK_DGRAM), WANT(recv, 0),
-         DO(recvfrom), TYPE_IS(SOCK_DGRAM));
+    PLAY(DO(recv), TYPE_IS(SOCK_STREAM), DO(recv), DO(getsockopt, FAILS(10038)), DO(recvfrom),
+         TYPE_IS(SOCK_STREAM), DO(recv), TYPE_IS(SOCK_DGRAM), WANT(recv, 0), DO(recvfrom),
+         TYPE_IS(SOCK_DGRAM));
     assert_code(es_sock_recv(SOCK, heard, sizeof(heard), &done), ES_EOF);
     assert_code(es_sock_recv(SOCK, heard, sizeof(heard), &done), ES_EOF);
     assert_code(es_sock_recvfrom(SOCK, heard, sizeof(heard), &done, &from), ES_EOF);
@@ -385,8 +380,7 @@ static void udp_recv_survives_icmp_unreachable(void **state) {
 
     (void)state;
     PLAY(DO(recvfrom, FAILS(10054)), TYPE_IS(SOCK_DGRAM), DO(getpeername, FAILS(10057)),
-         DO(recvfrom, FAILS(10052)), TYPE_IS(SOCK_DGRAM),
-         DO(recvfrom, .result = 2, .bytes = "ok"),
+         DO(recvfrom, FAILS(10052)), TYPE_IS(SOCK_DGRAM), DO(recvfrom, .result = 2, .bytes = "ok"),
          DO(recv, FAILS(10054)), TYPE_IS(SOCK_DGRAM), DO(getpeername, FAILS(10057)),
          DO(recv, FAILS(10035)));
     assert_code(es_sock_recvfrom(SOCK, heard, sizeof(heard), &done, &from), 0);
@@ -401,9 +395,9 @@ static void a_connected_udp_recv_tells_of_the_refusal(void **state) {
     es_addr_t from;
 
     (void)state;
-    PLAY(DO(recvfrom, FAILS(10054)), TYPE_IS(SOCK_DGRAM), DO(getpeername),
-         DO(recv, FAILS(10054)), TYPE_IS(SOCK_DGRAM), DO(getpeername),
-         DO(recv, FAILS(10052)), TYPE_IS(SOCK_DGRAM), DO(recv, FAILS(10035)));
+    PLAY(DO(recvfrom, FAILS(10054)), TYPE_IS(SOCK_DGRAM), DO(getpeername), DO(recv, FAILS(10054)),
+         TYPE_IS(SOCK_DGRAM), DO(getpeername), DO(recv, FAILS(10052)), TYPE_IS(SOCK_DGRAM),
+         DO(recv, FAILS(10035)));
     assert_code(es_sock_recvfrom(SOCK, heard, sizeof(heard), &done, &from), ES_ECONNREFUSED);
     assert_int_equal(es_error_last().native, 10054);
     assert_code(es_sock_recv(SOCK, heard, sizeof(heard), &done), ES_ECONNREFUSED);
@@ -431,11 +425,16 @@ static void icmp_without_end_gives_others_their_turn(void **state) {
 static void a_lost_connection_has_one_name(void **state) {
     static const int cases[][3] = {
         /* error, of recv, of send */
-        {10053, ES_ECONNRESET, ES_ECONNRESET}, {10054, ES_ECONNRESET, ES_ECONNRESET},
-        {10052, ES_ECONNRESET, ES_ECONNRESET}, {1236, ES_ECONNRESET, ES_ECONNRESET},
-        {64, ES_ECONNRESET, ES_ECONNRESET},    {10058, ES_EOF, ES_EPIPE},
-        {10101, ES_EOF, ES_EPIPE},             {10060, ES_ETIMEDOUT, ES_ETIMEDOUT},
-        {10057, ES_ENOTCONN, ES_ENOTCONN},     {10004, ES_EAGAIN, ES_EAGAIN},
+        {10053, ES_ECONNRESET, ES_ECONNRESET},
+        {10054, ES_ECONNRESET, ES_ECONNRESET},
+        {10052, ES_ECONNRESET, ES_ECONNRESET},
+        {1236, ES_ECONNRESET, ES_ECONNRESET},
+        {64, ES_ECONNRESET, ES_ECONNRESET},
+        {10058, ES_EOF, ES_EPIPE},
+        {10101, ES_EOF, ES_EPIPE},
+        {10060, ES_ETIMEDOUT, ES_ETIMEDOUT},
+        {10057, ES_ENOTCONN, ES_ENOTCONN},
+        {10004, ES_EAGAIN, ES_EAGAIN},
         {4999, ES_EUNKNOWN, ES_EUNKNOWN},
     };
     char byte = 0;
@@ -523,13 +522,13 @@ static void the_rest_says_what_it_means(void **state) {
     (void)state;
     set_ipv4(&addr, LOOPBACK);
     PLAY(WANT(bind, LOOPBACK, FAILS(10013)), DO(bind, FAILS(10048)), WANT(bind, LOOPBACK),
-         WANT(listen, 100), DO(listen, FAILS(10022)), WANT(shutdown, 1),
-         DO(shutdown, FAILS(10057)), WANT(getsockopt, SO_ERROR, .value = 10053),
-         DO(getsockopt, FAILS(10038)), DO(sendto, FAILS(10040)), DO(sendto, FAILS(10035)),
-         DO(closesocket), DO(closesocket, FAILS(10038)), DO(getsockname),
-         DO(getsockname, .value = 2), DO(getsockname, FAILS(10022)), DO(getpeername),
-         DO(getpeername, FAILS(10057)), WANT(setsockopt, TCP_NODELAY),
-         DO(setsockopt, FAILS(10042)), WANT(ioctlsocket, 0), DO(ioctlsocket, FAILS(10038)));
+         WANT(listen, 100), DO(listen, FAILS(10022)), WANT(shutdown, 1), DO(shutdown, FAILS(10057)),
+         WANT(getsockopt, SO_ERROR, .value = 10053), DO(getsockopt, FAILS(10038)),
+         DO(sendto, FAILS(10040)), DO(sendto, FAILS(10035)), DO(closesocket),
+         DO(closesocket, FAILS(10038)), DO(getsockname), DO(getsockname, .value = 2),
+         DO(getsockname, FAILS(10022)), DO(getpeername), DO(getpeername, FAILS(10057)),
+         WANT(setsockopt, TCP_NODELAY), DO(setsockopt, FAILS(10042)), WANT(ioctlsocket, 0),
+         DO(ioctlsocket, FAILS(10038)));
     assert_code(es_sock_bind(SOCK, &addr), ES_EADDRINUSE);
     assert_int_equal(es_error_last().native, 10013);
     assert_code(es_sock_bind(SOCK, &addr), ES_EADDRINUSE);

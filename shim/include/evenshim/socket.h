@@ -90,7 +90,8 @@ ES_API int es_sock_accept(es_sock_t listener, es_sock_t *out, es_addr_t *peer);
 ES_API int es_sock_connect(es_sock_t sock, const es_addr_t *addr);
 
 /* The result of a connect that was in progress: 0, ES_EINPROGRESS (not yet), or the reason it
- * failed, once: systems forget it after telling. ES_ENOTCONN: no connect is in progress. */
+ * failed. Asked again after a failure, Unix has forgotten the reason and gives ES_ENOTCONN, Windows
+ * may repeat it. */
 ES_API int es_sock_connect_finish(es_sock_t sock);
 
 /* Receives up to `size` bytes. 0 with *done >= 1, ES_EAGAIN, or ES_EOF when the peer of a stream

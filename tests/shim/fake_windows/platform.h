@@ -12,7 +12,7 @@
 #define WSAAPI
 #define WINAPI
 #define FALSE 0
-#define TRUE 1
+#define TRUE  1
 
 typedef int BOOL;
 typedef char CHAR;
@@ -30,7 +30,7 @@ typedef uintptr_t SOCKET;
 typedef unsigned GROUP;
 
 #define INVALID_SOCKET ((SOCKET)~0)
-#define SOCKET_ERROR (-1)
+#define SOCKET_ERROR   (-1)
 
 typedef struct WSAData {
     unsigned char bytes[512];
