@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Compares docs/shim-errors.md with what the library says, or writes it (WRITE=ON).
+cmake_minimum_required(VERSION 3.25)
 execute_process(COMMAND "${PROGRAM}" OUTPUT_VARIABLE wanted RESULT_VARIABLE result)
 if(NOT result EQUAL 0)
     message(FATAL_ERROR "${PROGRAM} failed: ${result}")

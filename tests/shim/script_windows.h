@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A scripted Windows: the test writes down which calls the leaf will make, in order, and what each
- * answers; any other call, order or argument fails the test. Like Winsock, every call overwrites the
- * last error, so a leaf that asks for it too late reads the wrong one. */
+ * answers; any other call, order or argument fails the test. Like Winsock, every call overwrites
+ * the last error, so a leaf that asks for it too late reads the wrong one. */
 #ifndef EVENSHIM_TESTS_SCRIPT_WINDOWS_H
 #define EVENSHIM_TESTS_SCRIPT_WINDOWS_H
 
@@ -21,9 +21,16 @@ typedef struct step {
 enum { ANY = -987654321, SOCK = 1234 };
 
 /* The telling argument of each call:
- *   WSASocketW flags · ioctlsocket, on · WSAIoctl, code · getsockopt, setsockopt name · connect, bind,
- *   sendto: IPv4 host or the last 4 bytes of the IPv6 host · recv, send, recvfrom: size ·
- *   WSASend: count of buffers · shutdown how · listen backlog · WSAStartup version. */
+ *   WSAStartup                 version
+ *   WSASocketW                 flags
+ *   ioctlsocket                on or off
+ *   WSAIoctl                   control code
+ *   getsockopt, setsockopt     name of the option
+ *   bind, connect, sendto      IPv4 host, or the last 4 bytes of an IPv6 one
+ *   recv, recvfrom, send       size
+ *   WSASend                    count of buffers
+ *   listen, shutdown           the number given
+ *   SetHandleInformation       flags */
 
 /* Takes the steps, up to one without a call. */
 void script_steps(const step_t *steps);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Every system call of an exchange fails, at every index, once and for good, with each of many
- * errors. Verified each time: the exchange ends (no endless loop), no descriptor is left open, nothing
- * is written to results of a failed call, and the code that comes out is the one the table gives for
- * the error and the operation, with the native error kept. What makes it hard is that many failures
- * are rightly survived (an interruption, an unreadable SO_TYPE); then the exchange must succeed. */
+ * errors. Verified each time: the exchange ends (no endless loop), no descriptor is left open,
+ * nothing is written to results of a failed call, and the code that comes out is the one the table
+ * gives for the error and the operation, with the native error kept. What makes it hard is that
+ * many failures are rightly survived (an interruption, an unreadable SO_TYPE); then the exchange
+ * must succeed. */
 #include "check.h"
 #include "real.h"
 #include "script_posix.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The allocator. One process has one allocator for life, so the tests below run in their order: what
- * may be set, then the first allocation, then what may no longer be set. */
+/* The allocator. One process has one allocator for life, so the tests below run in their order:
+ * what may be set, then the first allocation, then what may no longer be set. */
 #include "check.h"
 
 #include <evenshim/memory.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Pipes on Unix, real ones. What is hard: write(2) raises SIGPIPE, whose default ends the process, and
- * a guard against it must not swallow a SIGPIPE of somebody else or leave the signal blocked. */
+/* Pipes on Unix, real ones. What is hard: write(2) raises SIGPIPE, whose default ends the process,
+ * and a guard against it must not swallow a SIGPIPE of somebody else or leave the signal blocked.
+ */
 #include "check.h"
 
 #include <evenshim/pipe.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Windows has no fork: the generation is 0 and stays so, and pipes say that they are not for here. */
+/* Windows has no fork: the generation is 0 and stays so, and pipes say that they are not for here.
+ */
 #include "check.h"
 
 #include <evenshim/pipe.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The Unix leaf on single answers of the system that a real one gives rarely or never on demand:
- * interruptions, empty receives of each kind of socket, addresses of odd lengths, connects that lost
- * their reason. Each test sets the fields it needs of the table of system calls. */
+ * interruptions, empty receives of each kind of socket, addresses of odd lengths, connects that
+ * lost their reason. Each test sets the fields it needs of the table of system calls. */
 #include "check.h"
 #include "real.h"
 #include "script_posix.h"

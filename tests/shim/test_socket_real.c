@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Sockets on the real system: the same facts on Linux and, built for Windows, under Wine. Waiting is
- * always for an event, with a limit that only a broken system reaches. */
+/* Sockets on the real system: the same facts on Linux and, built for Windows, under Wine. Waiting
+ * is always for an event, with a limit that only a broken system reaches. */
 #include "check.h"
 #include "real.h"
 

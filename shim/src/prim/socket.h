@@ -5,8 +5,8 @@
  * byte of a program passes here: receiving and sending cost one indirect call and the system call.
  * Beyond what socket.h promises to users, a leaf promises:
  *
- *   - Every call of the system goes through es__sys (sys.h of the leaf), so that a test can make any
- *     of them fail at any time. The leaf calls no other function of the system.
+ *   - Every call of the system goes through es__sys (sys.h of the leaf), so that a test can make
+ *     any of them fail at any time. The leaf calls no other function of the system.
  *   - The error of a failed call is read once, directly after it, and goes through es__fail exactly
  *     once. The answer EAGAIN of a receive, send or accept touches no thread-local state but errno.
  *   - Results are written only when the return value is 0.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a user of evenshim writes: a socket pair over loopback that says hello, and an error that has
- * the same name everywhere. Prints one line; the test compares it. */
+/* What a user of evenshim writes: a socket pair over loopback that says hello, and an error that
+ * has the same name everywhere. Prints one line; the test compares it. */
 #include <evenshim/evenshim.h>
 
 #include <stdio.h>

@@ -3,6 +3,8 @@
 # Installs evenshim into a fresh prefix and builds a program with it in every way a user has: the CMake
 # package with the static and the shared library, and pkg-config with both. Runs each and compares.
 
+cmake_minimum_required(VERSION 3.25)
+
 function(run)
     execute_process(COMMAND ${ARGN} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
     if(NOT result EQUAL 0)
