@@ -66,7 +66,6 @@ struct ev_state {
 #undef EV_FIELD
     /* handle.c: where asyncio.Handle keeps its slots, and the free list */
     struct ev_handle_layout *handle_layout;
-    PyMethodDef *loop_methods; /* loop.c: all of the Loop type's, from every file */
 };
 
 ev_state_t *ev_state_of(PyObject *module);
@@ -87,6 +86,7 @@ struct ev_loop {
     PyObject_HEAD
     el_loop_t el;
     ev_state_t *state;
+    PyObject *module;                    /* whose state it is: given up last */
     PyThreadState *blocked_thread_state; /* saved while the lock is given back */
     unsigned long thread_id;             /* of the running thread (PyThread_get_thread_ident), 0 when not running */
     unsigned depth;                      /* Python frames of ours on the stack: >0 means a context is entered already */

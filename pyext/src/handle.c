@@ -60,19 +60,27 @@ static int read_handle_layout(ev_handle_layout_t *layout, PyTypeObject *base) {
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-PyObject *ev_handle_alloc(PyTypeObject *type, ev_free_list_t *list, Py_ssize_t callback_slot) {
+PyObject *ev_handle_alloc(ev_handle_layout_t *layout, PyTypeObject *type, bool is_timer) {
+    ev_free_list_t *list = is_timer ? &layout->free_timers : &layout->free_handles;
     PyObject *handle = list->first;
     if (handle == NULL) {
         handle = type->tp_alloc(type, 0);
-        if (handle != NULL) {
-            PyObject_GC_UnTrack(handle);
+        if (handle == NULL) {
+            return NULL;
         }
-        return handle;
+        PyObject_GC_UnTrack(handle);
+        ev_handle_tail_t *tail = ev_handle_tail(handle);
+        tail->object = handle;
+        tail->layout = layout;
+        tail->is_timer = is_timer;
+    } else {
+        list->first = *ev_slot(handle, layout->callback);
+        list->count--;
+        *ev_slot(handle, layout->callback) = NULL;
+        (void)PyObject_Init(handle, type);
     }
-    list->first = *ev_slot(handle, callback_slot);
-    list->count--;
-    *ev_slot(handle, callback_slot) = NULL;
-    return PyObject_Init(handle, type);
+    layout->live_count++;
+    return handle;
 }
 
 static int trace_source(ev_loop_t *loop, PyObject *handle) {
@@ -108,8 +116,7 @@ static int fill_args(ev_handle_layout_t *layout, PyObject *handle, ev_handle_tai
 int ev_handle_fill(ev_loop_t *loop, PyObject *handle, PyObject *callback, PyObject *const *args, size_t nargs,
                    PyObject *context) {
     ev_handle_layout_t *layout = loop->state->handle_layout;
-    ev_handle_tail_t *tail = ev_handle_tail(loop->state, handle);
-    tail->object = handle;
+    ev_handle_tail_t *tail = ev_handle_tail(handle);
     tail->queued = false;
     *ev_slot(handle, layout->loop) = Py_NewRef((PyObject *)loop);
     *ev_slot(handle, layout->callback) = Py_NewRef(callback);
@@ -129,30 +136,24 @@ int ev_handle_fill(ev_loop_t *loop, PyObject *handle, PyObject *callback, PyObje
 
 PyObject *ev_handle_new(ev_loop_t *loop, PyObject *callback, PyObject *const *args, size_t nargs, PyObject *context) {
     ev_handle_layout_t *layout = loop->state->handle_layout;
-    PyObject *handle = ev_handle_alloc(loop->state->handle_type, &layout->free_handles, layout->callback);
+    PyObject *handle = ev_handle_alloc(layout, loop->state->handle_type, false);
     if (handle == NULL) {
         return NULL;
     }
     return ev_handle_fill(loop, handle, callback, args, nargs, context) < 0 ? NULL : handle;
 }
 
-static ev_state_t *state_of_handle(PyObject *self) {
-    return PyType_GetModuleState(Py_TYPE(self)); /* both types are final: this is the type that we made */
-}
-
-static size_t slot_count(const ev_state_t *state, PyObject *self) {
-    const ev_handle_layout_t *layout = state->handle_layout;
-    return Py_IS_TYPE(self, state->handle_type) ? layout->handle_slot_count : layout->timer_slot_count;
+static size_t slot_count(const ev_handle_tail_t *tail) {
+    return tail->is_timer ? tail->layout->timer_slot_count : tail->layout->handle_slot_count;
 }
 
 int ev_handle_traverse(PyObject *self, visitproc visit, void *arg) {
     Py_VISIT(Py_TYPE(self));
-    ev_state_t *state = state_of_handle(self);
-    size_t count = slot_count(state, self);
+    ev_handle_tail_t *tail = ev_handle_tail(self);
+    size_t count = slot_count(tail);
     for (size_t i = 0; i < count; i++) {
-        Py_VISIT(*ev_slot(self, state->handle_layout->slots[i]));
+        Py_VISIT(*ev_slot(self, tail->layout->slots[i]));
     }
-    ev_handle_tail_t *tail = ev_handle_tail(state, self);
     for (size_t i = 0; i < tail->arg_count; i++) {
         Py_VISIT(tail->args[i]);
     }
@@ -168,27 +169,27 @@ static void clear_args(ev_handle_tail_t *tail) {
 }
 
 int ev_handle_clear(PyObject *self) {
-    ev_state_t *state = state_of_handle(self);
-    size_t count = slot_count(state, self);
+    ev_handle_tail_t *tail = ev_handle_tail(self);
+    size_t count = slot_count(tail);
     for (size_t i = 0; i < count; i++) {
-        Py_CLEAR(*ev_slot(self, state->handle_layout->slots[i]));
+        Py_CLEAR(*ev_slot(self, tail->layout->slots[i]));
     }
-    clear_args(ev_handle_tail(state, self));
+    clear_args(tail);
     return 0;
 }
 
 void ev_handle_dealloc(PyObject *self) {
     PyTypeObject *type = Py_TYPE(self);
-    ev_state_t *state = state_of_handle(self);
-    ev_handle_layout_t *layout = state->handle_layout;
-    bool timer = !Py_IS_TYPE(self, state->handle_type);
+    ev_handle_tail_t *tail = ev_handle_tail(self);
+    ev_handle_layout_t *layout = tail->layout;
+    bool is_timer = tail->is_timer;
     PyObject_GC_UnTrack(self);
-    Py_ssize_t weak_list = timer ? layout->timer_weak_list : layout->handle_weak_list;
+    Py_ssize_t weak_list = is_timer ? layout->timer_weak_list : layout->handle_weak_list;
     if (weak_list != 0 && *ev_slot(self, weak_list) != NULL) {
         PyObject_ClearWeakRefs(self);
     }
     ev_handle_clear(self);
-    ev_free_list_t *list = timer ? &layout->free_timers : &layout->free_handles;
+    ev_free_list_t *list = is_timer ? &layout->free_timers : &layout->free_handles;
     if (list->count < list->count_max) {
         *ev_slot(self, layout->callback) = list->first;
         list->first = self;
@@ -197,6 +198,9 @@ void ev_handle_dealloc(PyObject *self) {
         PyObject_GC_Del(self);
     }
     Py_DECREF(type);
+    if (--layout->live_count == 0 && layout->orphaned) {
+        PyMem_Free(layout);
+    }
 }
 
 static void drain(ev_free_list_t *list, Py_ssize_t callback_slot) {
@@ -216,12 +220,24 @@ void ev_handle_types_clear(ev_state_t *state) {
     }
 }
 
+void ev_handle_layout_release(ev_state_t *state) {
+    ev_handle_layout_t *layout = state->handle_layout;
+    state->handle_layout = NULL;
+    if (layout == NULL) {
+        return;
+    }
+    layout->orphaned = true;
+    if (layout->live_count == 0) {
+        PyMem_Free(layout);
+    }
+}
+
 /* -- running ----------------------------------------------------------------------------------- */
 
 /* The callback may cancel its own handle, which lets go of callback and arguments: the call holds them. */
 PyObject *ev_handle_call(ev_loop_t *loop, PyObject *handle) {
     ev_handle_layout_t *layout = loop->state->handle_layout;
-    ev_handle_tail_t *tail = ev_handle_tail(loop->state, handle);
+    ev_handle_tail_t *tail = ev_handle_tail(handle);
     PyObject *context = *ev_slot(handle, layout->context);
     PyObject *callback = *ev_slot(handle, layout->callback);
     if (callback == NULL || context == NULL) {
@@ -309,7 +325,8 @@ static void run_watched(ev_loop_t *loop, PyObject *handle) {
 }
 
 bool ev_handle_is_cancelled(ev_loop_t *loop, PyObject *handle) {
-    PyObject *cancelled = *ev_slot(handle, loop->state->handle_layout->cancelled);
+    (void)loop;
+    PyObject *cancelled = *ev_slot(handle, ev_handle_tail(handle)->layout->cancelled);
     return cancelled != Py_False && cancelled != NULL;
 }
 
@@ -342,7 +359,7 @@ static void drop_item(el_loop_t *el, el_ready_t *item) {
 const el_ready_ops_t ev_handle_ready_ops = {run_item, drop_item};
 
 void ev_handle_schedule(ev_loop_t *loop, PyObject *handle) {
-    ev_handle_tail_t *tail = ev_handle_tail(loop->state, handle);
+    ev_handle_tail_t *tail = ev_handle_tail(handle);
     tail->queued = true;
     tail->ready.ops = &ev_handle_ready_ops;
     Py_INCREF(handle);
@@ -355,12 +372,13 @@ void ev_handle_schedule(ev_loop_t *loop, PyObject *handle) {
 /* -- the Python side --------------------------------------------------------------------------- */
 
 int ev_handle_cancel(ev_loop_t *loop, PyObject *handle) {
-    ev_handle_layout_t *layout = loop->state->handle_layout;
+    ev_handle_tail_t *tail = ev_handle_tail(handle);
+    ev_handle_layout_t *layout = tail->layout;
     if (ev_handle_is_cancelled(loop, handle)) {
         return 0;
     }
-    if (ev_is_timer(loop->state, handle) && loop->initialised) {
-        el_timer_cancel(&loop->el, &ev_timer_tail(loop->state, handle)->timer);
+    if (tail->is_timer && loop->initialised) {
+        el_timer_cancel(&loop->el, &ev_timer_tail(handle)->timer);
     }
     Py_XSETREF(*ev_slot(handle, layout->cancelled), Py_NewRef(Py_True));
     if (loop->debug) {
@@ -373,12 +391,12 @@ int ev_handle_cancel(ev_loop_t *loop, PyObject *handle) {
     }
     Py_XSETREF(*ev_slot(handle, layout->callback), Py_NewRef(Py_None));
     Py_XSETREF(*ev_slot(handle, layout->args), Py_NewRef(Py_None));
-    clear_args(ev_handle_tail(loop->state, handle));
+    clear_args(tail);
     return 0;
 }
 
 static ev_loop_t *loop_of_handle(PyObject *self) {
-    PyObject *loop = *ev_slot(self, state_of_handle(self)->handle_layout->loop);
+    PyObject *loop = *ev_slot(self, ev_handle_tail(self)->layout->loop);
     if (loop == NULL) {
         PyErr_SetString(PyExc_AttributeError, "_loop");
     }
@@ -396,7 +414,7 @@ PyObject *ev_handle_cancel_method(PyObject *self, PyObject *unused) {
 
 PyObject *ev_handle_cancelled_method(PyObject *self, PyObject *unused) {
     (void)unused;
-    PyObject *cancelled = *ev_slot(self, state_of_handle(self)->handle_layout->cancelled);
+    PyObject *cancelled = *ev_slot(self, ev_handle_tail(self)->layout->cancelled);
     return Py_NewRef(cancelled != NULL ? cancelled : Py_False);
 }
 
@@ -420,18 +438,17 @@ PyObject *ev_handle_run_method(PyObject *self, PyObject *unused) {
 
 PyObject *ev_handle_get_context_method(PyObject *self, PyObject *unused) {
     (void)unused;
-    PyObject *context = *ev_slot(self, state_of_handle(self)->handle_layout->context);
+    PyObject *context = *ev_slot(self, ev_handle_tail(self)->layout->context);
     return Py_NewRef(context != NULL ? context : Py_None);
 }
 
 PyObject *ev_handle_get_args(PyObject *self, void *closure) {
     (void)closure;
-    ev_state_t *state = state_of_handle(self);
-    PyObject *stored = *ev_slot(self, state->handle_layout->args);
+    ev_handle_tail_t *tail = ev_handle_tail(self);
+    PyObject *stored = *ev_slot(self, tail->layout->args);
     if (stored != NULL) {
         return Py_NewRef(stored);
     }
-    ev_handle_tail_t *tail = ev_handle_tail(state, self);
     PyObject *tuple = PyTuple_New(tail->arg_count);
     for (Py_ssize_t i = 0; tuple != NULL && i < tail->arg_count; i++) {
         PyTuple_SET_ITEM(tuple, i, Py_NewRef(tail->args[i]));
@@ -445,9 +462,9 @@ int ev_handle_set_args(PyObject *self, PyObject *value, void *closure) {
         PyErr_SetString(PyExc_TypeError, "_args must be a tuple or None");
         return -1;
     }
-    ev_state_t *state = state_of_handle(self);
-    Py_XSETREF(*ev_slot(self, state->handle_layout->args), Py_NewRef(value));
-    clear_args(ev_handle_tail(state, self));
+    ev_handle_tail_t *tail = ev_handle_tail(self);
+    Py_XSETREF(*ev_slot(self, tail->layout->args), Py_NewRef(value));
+    clear_args(tail);
     return 0;
 }
 
@@ -488,7 +505,6 @@ int ev_handle_types_init(ev_state_t *state) {
     if (read_handle_layout(layout, base) < 0) {
         return -1;
     }
-    layout->handle_tail = base->tp_basicsize;
     PyType_Spec spec = {
         .name = "evenloop._core.Handle",
         .basicsize = (int)(base->tp_basicsize + (Py_ssize_t)sizeof(ev_handle_tail_t)),

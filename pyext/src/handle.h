@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The inside of a handle, for handle.c, timer_handle.c and schedule.c alone.
  *
- * A handle is an asyncio.Handle (or TimerHandle) whose slots are filled from C, with a tail of ours after them. Where the
- * slots are is asked once, of the running Python: `ev_handle_layout`.
+ * A handle is an asyncio.Handle (or TimerHandle) whose slots are filled from C, with a tail of ours at its end. Where the
+ * slots are is asked once, of the running Python: the layout. A handle may outlive the module's state, when the garbage
+ * collector takes the interpreter apart, so it finds its layout by itself, and the layout lives until the last handle has gone.
  */
 #ifndef EV_HANDLE_H
 #define EV_HANDLE_H
@@ -12,17 +13,21 @@
 #define EV_INLINE_ARGS 3
 #define EV_SLOTS_MAX 16
 
+typedef struct ev_handle_layout ev_handle_layout_t;
+
 typedef struct ev_handle_tail {
     el_ready_t ready; /* in the ready queue while `queued` */
     PyObject *object; /* the handle that this is the tail of */
+    ev_handle_layout_t *layout;
     PyObject *args[EV_INLINE_ARGS];
     uint8_t arg_count; /* of `args`; when there are more, all are in the slot _args, as a tuple */
     bool queued;
+    bool is_timer; /* the tail of an ev_timer_tail_t */
 } ev_handle_tail_t;
 
 typedef struct ev_timer_tail {
-    ev_handle_tail_t common;
     el_timer_t timer;
+    ev_handle_tail_t common;
 } ev_timer_tail_t;
 
 /* A dead handle that waits to be one again: tracked by nobody, holding nothing. */
@@ -32,7 +37,7 @@ typedef struct ev_free_list {
     uint32_t count_max;
 } ev_free_list_t;
 
-typedef struct ev_handle_layout {
+struct ev_handle_layout {
     /* Offsets of asyncio.Handle's slots, and of TimerHandle's. */
     Py_ssize_t callback, args, cancelled, loop, source_traceback, repr, context;
     Py_ssize_t scheduled, when;
@@ -41,11 +46,11 @@ typedef struct ev_handle_layout {
     size_t timer_slot_count;
     Py_ssize_t handle_weak_list; /* where the weak references hang; 0: none */
     Py_ssize_t timer_weak_list;
-    Py_ssize_t handle_tail; /* offset of the ev_handle_tail_t */
-    Py_ssize_t timer_tail;  /* offset of the ev_timer_tail_t */
     ev_free_list_t free_handles;
     ev_free_list_t free_timers;
-} ev_handle_layout_t;
+    size_t live_count; /* handles in use */
+    bool orphaned;     /* the module has gone: the last handle frees this */
+};
 
 /* Adds a type's own slots to the layout and finds the named ones. 0 or -1. */
 int ev_layout_read(ev_handle_layout_t *layout, PyTypeObject *type);
@@ -55,27 +60,21 @@ static inline PyObject **ev_slot(PyObject *handle, Py_ssize_t offset) {
     return (PyObject **)((char *)handle + offset);
 }
 
-static inline bool ev_is_timer(const ev_state_t *state, PyObject *handle) {
-    return Py_IS_TYPE(handle, state->timer_handle_type);
-}
-
 /* One of our own handles, of either type. */
 static inline bool ev_is_handle(const ev_state_t *state, PyObject *handle) {
-    return Py_IS_TYPE(handle, state->handle_type) || ev_is_timer(state, handle);
+    return Py_IS_TYPE(handle, state->handle_type) || Py_IS_TYPE(handle, state->timer_handle_type);
 }
 
-static inline ev_handle_tail_t *ev_handle_tail(const ev_state_t *state, PyObject *handle) {
-    Py_ssize_t offset =
-        ev_is_timer(state, handle) ? state->handle_layout->timer_tail : state->handle_layout->handle_tail;
-    return (ev_handle_tail_t *)((char *)handle + offset);
+static inline ev_handle_tail_t *ev_handle_tail(PyObject *handle) {
+    return (ev_handle_tail_t *)((char *)handle + Py_TYPE(handle)->tp_basicsize - sizeof(ev_handle_tail_t));
 }
 
-static inline ev_timer_tail_t *ev_timer_tail(const ev_state_t *state, PyObject *handle) {
-    return (ev_timer_tail_t *)((char *)handle + state->handle_layout->timer_tail);
+static inline ev_timer_tail_t *ev_timer_tail(PyObject *handle) {
+    return (ev_timer_tail_t *)((char *)handle + Py_TYPE(handle)->tp_basicsize - sizeof(ev_timer_tail_t));
 }
 
 /* A blank handle of one of the two types, from its free list if that has one: slots and tail hold nothing, not tracked. */
-PyObject *ev_handle_alloc(PyTypeObject *type, ev_free_list_t *list, Py_ssize_t callback_slot);
+PyObject *ev_handle_alloc(ev_handle_layout_t *layout, PyTypeObject *type, bool is_timer);
 
 /* Fills what both types have, and lets the garbage collector see it. On failure the handle is let go of, and -1. */
 int ev_handle_fill(ev_loop_t *loop, PyObject *handle, PyObject *callback, PyObject *const *args, size_t nargs,
@@ -100,6 +99,8 @@ void ev_handle_dealloc(PyObject *self);
 int ev_timer_handle_type_init(ev_state_t *state);
 /* handle.c: empties the free lists and keeps them empty, before the types go. */
 void ev_handle_types_clear(ev_state_t *state);
+/* Gives up the layout, once the module goes. */
+void ev_handle_layout_release(ev_state_t *state);
 /* A timer handle that is not started. `when`: a float, kept as it is. */
 PyObject *ev_timer_handle_new(ev_loop_t *loop, PyObject *when, PyObject *callback, PyObject *const *args, size_t nargs,
                               PyObject *context);

@@ -104,6 +104,7 @@ static PyObject *loop_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
         return NULL;
     }
     self->state = state;
+    self->module = Py_NewRef(state->module);
     self->signal_fd = -1;
     self->user_wakeup_fd = -1;
     self->generation = es_process_generation();
@@ -138,6 +139,7 @@ static int close_engine(ev_loop_t *self) {
 static int loop_traverse(PyObject *op, visitproc visit, void *arg) {
     ev_loop_t *self = (ev_loop_t *)op;
     Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->module);
     Py_VISIT(self->exit);
     Py_VISIT(self->transports);
     if (!self->initialised) {
@@ -169,8 +171,10 @@ static void loop_dealloc(PyObject *op) {
     if (exception != NULL) {
         PyErr_SetRaisedException(exception);
     }
+    PyObject *module = ((ev_loop_t *)op)->module; /* the state's memory, which the lines above needed */
     type->tp_free(op);
     Py_DECREF(type);
+    Py_XDECREF(module);
 }
 
 static PyObject *loop_close_engine(PyObject *op, PyObject *unused) {
@@ -351,42 +355,29 @@ static PyGetSetDef loop_attributes[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-/* The methods that the other files give. The table lives as long as the type, that is, as long as the module's state. */
-static PyMethodDef *join_methods(void) {
-    PyMethodDef *const tables[] = {
-        loop_methods,          ev_loop_schedule_methods, ev_loop_run_methods,       ev_loop_watch_methods,
-        ev_loop_child_methods, ev_loop_sock_methods,     ev_loop_socket_transport_methods,
-        ev_loop_listener_methods, ev_loop_pipe_transport_methods,
-    };
-    size_t count = 1;
-    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
-        for (PyMethodDef *method = tables[i]; method->ml_name != NULL; method++) {
-            count++;
+/* The methods that the other files give. Each table is static: a method may outlive the module's state. */
+static int add_methods(PyTypeObject *type, PyMethodDef *table) {
+    for (PyMethodDef *method = table; method->ml_name != NULL; method++) {
+        PyObject *descriptor = PyDescr_NewMethod(type, method);
+        int failed = descriptor == NULL ? -1 : PyObject_SetAttrString((PyObject *)type, method->ml_name, descriptor);
+        Py_XDECREF(descriptor);
+        if (failed < 0) {
+            return -1;
         }
     }
-    PyMethodDef *joined = PyMem_Calloc(count, sizeof *joined);
-    if (joined == NULL) {
-        PyErr_NoMemory();
-        return NULL;
-    }
-    PyMethodDef *next = joined;
-    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
-        for (PyMethodDef *method = tables[i]; method->ml_name != NULL; method++) {
-            *next++ = *method;
-        }
-    }
-    return joined;
+    return 0;
 }
 
 int ev_loop_type_init(ev_state_t *state) {
-    state->loop_methods = join_methods();
-    if (state->loop_methods == NULL) {
-        return -1;
-    }
+    PyMethodDef *const tables[] = {
+        ev_loop_schedule_methods, ev_loop_run_methods,      ev_loop_watch_methods,          ev_loop_child_methods,
+        ev_loop_sock_methods,     ev_loop_listener_methods, ev_loop_socket_transport_methods,
+        ev_loop_pipe_transport_methods,
+    };
     PyType_Slot slots[] = {
         {Py_tp_doc, PyDoc_STR("The C half of evenloop.Loop: scheduling, running, watching, transports.")},
         {Py_tp_new, loop_new},
-        {Py_tp_methods, state->loop_methods},
+        {Py_tp_methods, loop_methods},
         {Py_tp_getset, loop_attributes},
         {Py_tp_traverse, loop_traverse},
         {Py_tp_clear, loop_clear},
@@ -400,5 +391,13 @@ int ev_loop_type_init(ev_state_t *state) {
         .slots = slots,
     };
     state->loop_type = (PyTypeObject *)PyType_FromModuleAndSpec(state->module, &spec, NULL);
-    return state->loop_type == NULL ? -1 : 0;
+    if (state->loop_type == NULL) {
+        return -1;
+    }
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        if (add_methods(state->loop_type, tables[i]) < 0) {
+            return -1;
+        }
+    }
+    return 0;
 }

@@ -155,10 +155,7 @@ static int module_clear(PyObject *module) {
 static void module_free(void *module) {
     (void)module_clear(module);
     ev_state_t *state = ev_state_of(module);
-    PyMem_Free(state->handle_layout);
-    PyMem_Free(state->loop_methods);
-    state->handle_layout = NULL;
-    state->loop_methods = NULL;
+    ev_handle_layout_release(state);
 }
 
 PyMODINIT_FUNC PyInit__core(void);

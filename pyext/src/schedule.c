@@ -279,7 +279,7 @@ static PyObject *start_timer(ev_loop_t *self, PyObject *when, const call_args_t 
     if (handle == NULL) {
         return NULL;
     }
-    el_timer_t *timer = &ev_timer_tail(self->state, handle)->timer;
+    el_timer_t *timer = &ev_timer_tail(handle)->timer;
     if (el_timer_start(&self->el, timer, deadline_of(seconds), &ev_timer_ready_ops) != 0) {
         Py_DECREF(handle);
         return PyErr_NoMemory();
@@ -348,7 +348,7 @@ static PyObject *add_callback(PyObject *op, PyObject *handle) {
     if (ev_loop_check_closed(self) < 0) {
         return NULL;
     }
-    if (ev_is_handle(self->state, handle) && !ev_handle_tail(self->state, handle)->queued) {
+    if (ev_is_handle(self->state, handle) && !ev_handle_tail(handle)->queued) {
         if (!ev_handle_is_cancelled(self, handle)) {
             ev_handle_schedule(self, handle);
         }

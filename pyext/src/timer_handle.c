@@ -27,30 +27,26 @@ const el_ready_ops_t ev_timer_ready_ops = {run_item, drop_item};
 PyObject *ev_timer_handle_new(ev_loop_t *loop, PyObject *when, PyObject *callback, PyObject *const *args, size_t nargs,
                               PyObject *context) {
     ev_handle_layout_t *layout = loop->state->handle_layout;
-    PyObject *handle = ev_handle_alloc(loop->state->timer_handle_type, &layout->free_timers, layout->callback);
+    PyObject *handle = ev_handle_alloc(layout, loop->state->timer_handle_type, true);
     if (handle == NULL) {
         return NULL;
     }
-    ev_timer_tail_t *tail = ev_timer_tail(loop->state, handle);
+    ev_timer_tail_t *tail = ev_timer_tail(handle);
     tail->timer.scheduled = false;
     tail->timer.cancelled = false;
     *ev_slot(handle, layout->when) = Py_NewRef(when);
     return ev_handle_fill(loop, handle, callback, args, nargs, context) < 0 ? NULL : handle;
 }
 
-static ev_state_t *state_of(PyObject *self) {
-    return PyType_GetModuleState(Py_TYPE(self));
-}
-
 static PyObject *timer_when(PyObject *self, PyObject *unused) {
     (void)unused;
-    PyObject *when = *ev_slot(self, state_of(self)->handle_layout->when);
+    PyObject *when = *ev_slot(self, ev_handle_tail(self)->layout->when);
     return Py_NewRef(when != NULL ? when : Py_None);
 }
 
 static PyObject *get_scheduled(PyObject *self, void *closure) {
     (void)closure;
-    return PyBool_FromLong(ev_timer_tail(state_of(self), self)->timer.scheduled);
+    return PyBool_FromLong(ev_timer_tail(self)->timer.scheduled);
 }
 
 static PyMethodDef timer_methods[] = {
@@ -83,7 +79,6 @@ int ev_timer_handle_type_init(ev_state_t *state) {
     if (layout->scheduled < 0 || layout->when < 0 || ev_layout_read(layout, base) < 0) {
         return -1;
     }
-    layout->timer_tail = base->tp_basicsize;
     PyType_Spec spec = {
         .name = "evenloop._core.TimerHandle",
         .basicsize = (int)(base->tp_basicsize + (Py_ssize_t)sizeof(ev_timer_tail_t)),
