@@ -438,6 +438,41 @@ static void write_eof_waits_for_what_is_queued_and_happens_once(void **state) {
     assert_int_equal(owner->reason.code, 0);
 }
 
+/* As SSLProtocol does: its goodbye is written from resume_writing, after close(). */
+static void say_goodbye(owner_t *self) {
+    if (self->counts[UP_RESUME] == 1) {
+        write_more(10);
+        write_more(20);
+    }
+}
+
+static void a_closing_stream_sends_what_resume_writing_writes_before_the_end(void **state) {
+    owner->act[UP_RESUME] = say_goodbye;
+    el_stream_set_water(&owner->stream, 100, 10);
+    script_send(ES_EAGAIN, 0);
+    write_more(150);
+    el_stream_close(&owner->stream);
+    turns(*state, 3);
+    assert_trace("PRL");
+    assert_int_equal(owner->reason.code, 0);
+    assert_wire(180);
+}
+
+static void a_closing_stream_waits_for_a_goodbye_that_the_system_refuses(void **state) {
+    owner->act[UP_RESUME] = say_goodbye;
+    el_stream_set_water(&owner->stream, 100, 10);
+    script_send(ES_EAGAIN, 0);
+    script_send(0, 150);
+    script_send(ES_EAGAIN, 0);
+    write_more(150);
+    el_stream_close(&owner->stream);
+    turns(*state, 1);
+    assert_trace("PR");
+    turns(*state, 3);
+    assert_trace("PRL");
+    assert_wire(180);
+}
+
 static void close_sends_what_is_queued_before_the_end(void **state) {
     script_send(0, 1);
     script_send(0, 2);
@@ -860,6 +895,8 @@ int main(void) {
         TEST(lowering_the_marks_pauses_at_once_and_raising_them_resumes_nothing),
         TEST(resume_may_write_and_pause_again),
         TEST(write_eof_waits_for_what_is_queued_and_happens_once),
+        TEST(a_closing_stream_sends_what_resume_writing_writes_before_the_end),
+        TEST(a_closing_stream_waits_for_a_goodbye_that_the_system_refuses),
         TEST(close_sends_what_is_queued_before_the_end),
         TEST(a_write_after_close_is_sent_while_something_is_queued),
         TEST(abort_after_close_drops_what_is_queued),
