@@ -448,7 +448,7 @@ static void say_goodbye(owner_t *self) {
 
 static void a_closing_stream_sends_what_resume_writing_writes_before_the_end(void **state) {
     owner->act[UP_RESUME] = say_goodbye;
-    el_stream_set_water(&owner->stream, 100, 10);
+    el_stream_set_water(&owner->stream, 100, 40);
     script_send(ES_EAGAIN, 0);
     write_more(150);
     el_stream_close(&owner->stream);
@@ -460,10 +460,11 @@ static void a_closing_stream_sends_what_resume_writing_writes_before_the_end(voi
 
 static void a_closing_stream_waits_for_a_goodbye_that_the_system_refuses(void **state) {
     owner->act[UP_RESUME] = say_goodbye;
-    el_stream_set_water(&owner->stream, 100, 10);
+    el_stream_set_water(&owner->stream, 100, 40);
     script_send(ES_EAGAIN, 0);
     script_send(0, 150);
-    script_send(ES_EAGAIN, 0);
+    script_send(0, 10);
+    script_send(ES_EAGAIN, 0); /* the second write, at the end of the turn */
     write_more(150);
     el_stream_close(&owner->stream);
     turns(*state, 1);
