@@ -106,6 +106,7 @@ def test_slow_task_step_is_logged_with_its_task(loop, run, caplog):
 
 def test_fast_callbacks_are_not_logged(loop, caplog):
     loop.set_debug(True)
+    loop.slow_callback_duration = 5
     with caplog.at_level(logging.WARNING, "asyncio"):
         for _ in range(100):
             loop.call_soon(int)
@@ -254,6 +255,7 @@ def test_tcp_and_subprocess_work_in_debug(loop, run):
 
 def test_socket_errors_are_logged_at_debug_level_in_debug(loop, run, caplog):
     loop.set_debug(True)
+    loop.slow_callback_duration = 10
 
     async def main():
         async with support.transport_and_socket() as (transport, protocol, peer):
