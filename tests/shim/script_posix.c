@@ -61,7 +61,7 @@ CALL(ssize_t, writev, (int fd, const struct iovec *iov, int count), (fd, iov, co
 CALL(int, sigaction, (int signo, const struct sigaction *action, struct sigaction *before),
      (signo, action, before))
 CALL(int, sigpending, (sigset_t * set), (set))
-#if defined(__linux__)
+#if !defined(__APPLE__)
 CALL(int, accept4, (int fd, struct sockaddr *addr, socklen_t *size, int flags),
      (fd, addr, size, flags))
 CALL(int, pipe2, (int fds[2], int flags), (fds, flags))
