@@ -11,7 +11,7 @@ import inspect
 import selectors
 import sys
 import threading
-from asyncio import base_events, format_helpers
+from asyncio import base_events, format_helpers, selector_events
 from asyncio.log import logger
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
@@ -59,6 +59,19 @@ def run_handle(loop: Any, handle: Any) -> None:
         callback_ran(loop, handle, loop.time() - began)
     finally:
         loop._current_handle = None
+
+
+# The context of an accepted connection came with gh-140947 (3.15).
+_Transport: Any = selector_events._SelectorSocketTransport
+_TAKES_CONTEXT = "context" in inspect.signature(_Transport).parameters
+
+
+def acting_socket_transport(
+    loop: Any, sock: Any, protocol: Any, waiter: Any, extra: Any, server: Any, context: Any
+) -> Any:
+    """Make asyncio's own transport for an object that acts like a socket but is none."""
+    keywords = {"context": context} if _TAKES_CONTEXT else {}
+    return _Transport(loop, sock, protocol, waiter, extra, server, **keywords)
 
 
 def in_main_thread() -> bool:

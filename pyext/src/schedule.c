@@ -208,6 +208,18 @@ static int schedule_foreign(ev_loop_t *self, PyObject *handle) {
     return 0;
 }
 
+/* A source traceback ends with the frame that made the handle's: its __init__, which asyncio cuts off too. */
+static int cut_source_traceback(ev_loop_t *self, PyObject *handle) {
+    PyObject *traceback = PyObject_GetAttr(handle, self->state->str__source_traceback);
+    if (traceback == NULL) {
+        return -1;
+    }
+    Py_ssize_t count = PyList_Check(traceback) ? PyList_GET_SIZE(traceback) : 0;
+    int code = count == 0 ? 0 : PyList_SetSlice(traceback, count - 1, count, NULL);
+    Py_DECREF(traceback);
+    return code;
+}
+
 /* 3.14: a handle whose cancel() waits for the callback that runs in another thread. asyncio's own class serves. */
 static PyObject *schedule_threadsafe_handle(ev_loop_t *self, const call_args_t *call) {
     PyObject *tuple = PyTuple_New((Py_ssize_t)call->rest_count);
@@ -221,7 +233,7 @@ static PyObject *schedule_threadsafe_handle(ev_loop_t *self, const call_args_t *
         PyObject_CallFunctionObjArgs(self->state->asyncio_threadsafe_handle, call->named[0], tuple, (PyObject *)self,
                                      call->context == NULL ? Py_None : call->context, NULL);
     Py_DECREF(tuple);
-    if (handle != NULL && schedule_foreign(self, handle) < 0) {
+    if (handle != NULL && (cut_source_traceback(self, handle) < 0 || schedule_foreign(self, handle) < 0)) {
         Py_CLEAR(handle);
     }
     return handle;

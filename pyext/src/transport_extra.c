@@ -245,6 +245,7 @@ typedef enum name {
     NAME_HIGH_WATER,
     NAME_LOW_WATER,
     NAME_EMPTY_WAITER,
+    NAME_READ_READY_CB,
 } name_t;
 
 static PyObject *new_or_none(PyObject *value) {
@@ -265,6 +266,15 @@ static PyObject *buffer_list(ev_transport_t *self) {
         Py_XDECREF(bytes);
     }
     return list;
+}
+
+/* What takes the bytes that are read; asyncio forgets its own once the connection is lost (3.14). */
+static PyObject *read_ready_callback(ev_transport_t *self) {
+    if (self->owner == NULL || self->protocol == NULL) {
+        Py_RETURN_NONE;
+    }
+    PyObject *name = self->buffered ? self->state->str_buffer_updated : self->state->str_data_received;
+    return PyObject_GetAttr(self->protocol, name);
 }
 
 static PyObject *get_name(PyObject *op, void *closure) {
@@ -304,6 +314,8 @@ static PyObject *get_name(PyObject *op, void *closure) {
         return PyLong_FromSize_t(self->low_water);
     case NAME_EMPTY_WAITER:
         return new_or_none(self->empty_waiter);
+    case NAME_READ_READY_CB:
+        return read_ready_callback(self);
     default:
         Py_UNREACHABLE();
     }
@@ -347,6 +359,7 @@ PyGetSetDef ev_transport_getset[] = {
     {"_high_water", get_name, NULL, NULL, (void *)NAME_HIGH_WATER},
     {"_low_water", get_name, NULL, NULL, (void *)NAME_LOW_WATER},
     {"_empty_waiter", get_name, NULL, NULL, (void *)NAME_EMPTY_WAITER},
+    {"_read_ready_cb", get_name, NULL, NULL, (void *)NAME_READ_READY_CB},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

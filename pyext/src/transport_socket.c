@@ -44,6 +44,13 @@ static PyObject *optional(PyObject *value) {
     return value == Py_None ? NULL : value;
 }
 
+/* Something that only acts like a socket sends and receives by its own methods; the engine would go past them. Such a one gets
+ * asyncio's transport, which calls them. -1 with an exception. */
+static int acts_like_socket(ev_state_t *state, PyObject *sock) {
+    int real = PyObject_IsInstance(sock, state->socket_class);
+    return real != 0 ? (real < 0 ? -1 : 0) : PyObject_HasAttrString(sock, "send");
+}
+
 static PyObject *make_socket_transport(PyObject *op, PyObject *args, PyObject *kwargs) {
     static char *names[] = {"sock", "protocol", "waiter", "extra", "server", "context", NULL};
     ev_loop_t *loop = (ev_loop_t *)op;
@@ -58,6 +65,11 @@ static PyObject *make_socket_transport(PyObject *op, PyObject *args, PyObject *k
         return NULL;
     }
     Py_DECREF(checked);
+    int acting = acts_like_socket(loop->state, how.owner);
+    if (acting != 0) {
+        return acting < 0 ? NULL : PyObject_CallMethod(loop->state->python, "acting_socket_transport", "OOOOOOO", op, how.owner,
+                                                       how.protocol, waiter, extra, server, context);
+    }
     if (ev_loop_check_closed(loop) < 0 || ev_fileno(loop->state, how.owner, &how.fd) < 0) {
         return NULL;
     }

@@ -96,14 +96,14 @@ static int open_watch(ev_loop_t *self, es_sock_t fd, PyObject *fileobj, el_direc
     return 0;
 }
 
-/* A new reference to the handle of callback(*args). */
+/* A new reference to the handle of callback(*args). `context`: NULL for a copy of the caller's. */
 static PyObject *add(ev_loop_t *self, el_direction_t direction, PyObject *fileobj, PyObject *const *args,
-                     Py_ssize_t nargs) {
+                     Py_ssize_t nargs, PyObject *context) {
     es_sock_t fd;
     if (ev_loop_check_closed(self) < 0) {
         return NULL;
     }
-    PyObject *handle = ev_handle_new(self, args[0], args + 1, (size_t)(nargs - 1), NULL);
+    PyObject *handle = ev_handle_new(self, args[0], args + 1, (size_t)(nargs - 1), context);
     if (handle == NULL || ev_fileno(self->state, fileobj, &fd) < 0) {
         Py_XDECREF(handle);
         return NULL;
@@ -229,7 +229,7 @@ static PyObject *public_add(PyObject *op, const char *method, el_direction_t dir
     if (check_count(method, nargs) < 0 || ensure_no_transport(self, args[0]) < 0) {
         return NULL;
     }
-    PyObject *handle = add(self, direction, args[0], args + 1, nargs - 1);
+    PyObject *handle = add(self, direction, args[0], args + 1, nargs - 1, NULL);
     if (handle == NULL) {
         return NULL;
     }
@@ -237,12 +237,24 @@ static PyObject *public_add(PyObject *op, const char *method, el_direction_t dir
     Py_RETURN_NONE;
 }
 
+/* What transports call; from 3.15 on they bring the context of their connection (gh-140947). */
 static PyObject *private_add(PyObject *op, const char *method, el_direction_t direction, PyObject *const *args,
-                             Py_ssize_t nargs) {
+                             Py_ssize_t nargs, PyObject *keywords) {
+    ev_loop_t *self = (ev_loop_t *)op;
+    PyObject *context = NULL;
     if (check_count(method, nargs) < 0) {
         return NULL;
     }
-    return add((ev_loop_t *)op, direction, args[0], args + 1, nargs - 1);
+    for (Py_ssize_t i = 0; keywords != NULL && i < PyTuple_GET_SIZE(keywords); i++) {
+        PyObject *name = PyTuple_GET_ITEM(keywords, i);
+        if (PyUnicode_Compare(name, self->state->str_context) != 0) {
+            PyErr_Format(PyExc_TypeError, "BaseSelectorEventLoop.%s() got an unexpected keyword argument '%U'", method,
+                         name);
+            return NULL;
+        }
+        context = args[nargs + i] == Py_None ? NULL : args[nargs + i];
+    }
+    return add(self, direction, args[0], args + 1, nargs - 1, context);
 }
 
 static PyObject *public_remove(PyObject *op, el_direction_t direction, PyObject *fileobj) {
@@ -260,12 +272,12 @@ static PyObject *add_writer(PyObject *op, PyObject *const *args, Py_ssize_t narg
     return public_add(op, "add_writer", EL_WRITE, args, nargs);
 }
 
-static PyObject *add_reader_private(PyObject *op, PyObject *const *args, Py_ssize_t nargs) {
-    return private_add(op, "_add_reader", EL_READ, args, nargs);
+static PyObject *add_reader_private(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
+    return private_add(op, "_add_reader", EL_READ, args, nargs, keywords);
 }
 
-static PyObject *add_writer_private(PyObject *op, PyObject *const *args, Py_ssize_t nargs) {
-    return private_add(op, "_add_writer", EL_WRITE, args, nargs);
+static PyObject *add_writer_private(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
+    return private_add(op, "_add_writer", EL_WRITE, args, nargs, keywords);
 }
 
 static PyObject *remove_reader(PyObject *op, PyObject *fileobj) {
@@ -343,8 +355,8 @@ PyMethodDef ev_loop_watch_methods[] = {
                "Call callback(*args) whenever `fd` can be written; replaces an earlier writer.")},
     {"remove_reader", remove_reader, METH_O, PyDoc_STR("Remove the reader of `fd`; whether there was one.")},
     {"remove_writer", remove_writer, METH_O, PyDoc_STR("Remove the writer of `fd`; whether there was one.")},
-    {"_add_reader", FAST(add_reader_private), METH_FASTCALL, NULL},
-    {"_add_writer", FAST(add_writer_private), METH_FASTCALL, NULL},
+    {"_add_reader", FAST(add_reader_private), METH_FASTCALL | METH_KEYWORDS, NULL},
+    {"_add_writer", FAST(add_writer_private), METH_FASTCALL | METH_KEYWORDS, NULL},
     {"_remove_reader", remove_reader_private, METH_O, NULL},
     {"_remove_writer", remove_writer_private, METH_O, NULL},
     {"_ensure_fd_no_transport", ensure_fd_no_transport, METH_O, NULL},
