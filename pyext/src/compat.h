@@ -82,6 +82,15 @@ static inline int ev_compat_set_wakeup_fd(int fd) {
 /* 3.12's selector transports take writelines as vectored pieces of their own (gh-91166); before, writelines joins and calls write(). */
 #define EV_HAS_VECTORED_WRITELINES (PY_VERSION_HEX >= 0x030C0000)
 
+/* 3.13 gives a strong reference to what a weak one means (gh-105927). */
+#if PY_VERSION_HEX < 0x030D0000
+static inline int PyWeakref_GetRef(PyObject *reference, PyObject **object) {
+    PyObject *borrowed = PyWeakref_GetObject(reference);
+    *object = borrowed == NULL || borrowed == Py_None ? NULL : Py_NewRef(borrowed);
+    return borrowed == NULL ? -1 : *object != NULL;
+}
+#endif
+
 /* 3.13's servers know their transports (gh-113538): Server._attach and _detach take one. */
 #define EV_SERVER_KNOWS_TRANSPORTS (PY_VERSION_HEX >= 0x030D0000)
 

@@ -45,6 +45,7 @@ struct ev_state {
     PyTypeObject *stream_transport_type;
     PyTypeObject *pipe_transport_type;
     PyTypeObject *write_pipe_transport_type;
+    PyTypeObject *socket_view_type;
     PyTypeObject *listener_type;
     PyTypeObject *sock_op_type;
     /* asyncio's (strong) */
@@ -183,6 +184,7 @@ int ev_handle_types_init(ev_state_t *state);
 int ev_stream_transport_type_init(ev_state_t *state);
 int ev_pipe_transport_type_init(ev_state_t *state);
 int ev_listener_type_init(ev_state_t *state);
+int ev_socket_view_type_init(ev_state_t *state);
 int ev_sock_op_type_init(ev_state_t *state);
 int ev_child_watch_type_init(ev_state_t *state);
 

@@ -554,6 +554,10 @@ ev_transport_t *ev_transport_alloc(ev_loop_t *loop, PyTypeObject *type, ev_trans
     self->loop = (ev_loop_t *)Py_NewRef((PyObject *)loop);
     self->owner_view = Py_NewRef(args->owner);
     self->extra = Py_XNewRef(args->extra);
+    if (self->extra != NULL && ev_socket_view_bind(self->state, self->extra, (PyObject *)self) < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
     if (args->peer != NULL) {
         self->peer = *args->peer;
         self->accepted = true;

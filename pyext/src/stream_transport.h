@@ -6,6 +6,7 @@
  *   stream_transport.c   life: construction, the start, what the engine calls, the end
  *   transport_socket.c   the socket transport's methods and the Loop method that makes one
  *   transport_write.c    the writing half of the Python interface
+ *   socket_view.c        get_extra_info('socket')
  *   transport_extra.c    the reading half, and what can be asked: extra info, private names, repr
  *   pipe_transport.c     the pipe types
  */
@@ -133,6 +134,8 @@ extern PyGetSetDef ev_transport_getset[];
 /* A new dict: what `extra` (a mapping or None) has, then socket, sockname, peername asked of a socket object. */
 PyObject *ev_transport_extra_new(ev_state_t *state, PyObject *sock, PyObject *extra);
 bool ev_transport_is_eio(PyObject *exc);
+/* Sends what is gathered, before the program looks at or touches the socket. */
+void ev_transport_flush(ev_transport_t *self);
 /* RuntimeError('Event loop is closed') when the engine is gone although the transport is open. 0 or -1. */
 int ev_transport_check_open(ev_transport_t *self);
 /* Methods that every kind has. */
@@ -153,6 +156,10 @@ void ev_transport_finalize(PyObject *op);
 static inline ev_transport_t *ev_transport_of(el_stream_t *stream) {
     return (ev_transport_t *)(void *)((char *)stream - offsetof(ev_transport_t, stream));
 }
+
+/* socket_view.c: the TransportSocket of a socket object; bind: the one in this dict of extra info belongs to this transport. */
+PyObject *ev_socket_view_new(ev_state_t *state, PyObject *sock);
+int ev_socket_view_bind(ev_state_t *state, PyObject *extra, PyObject *transport);
 
 /* Around everything that the engine calls: nothing that the program does in between frees the stream under the engine's
  * feet. If ours has become the last reference, it is given up later, by a ready item. */

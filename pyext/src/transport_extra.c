@@ -2,7 +2,7 @@
 /* What every kind of transport answers: reading, closing, protocol, extra info, the private names that libraries reach for, repr.
  *
  * Extra info of an accepted connection is made when somebody asks: the addresses were taken when it was accepted, so they
- * survive its close. Handing out the socket object sends what is gathered first: the program may write to it.
+ * survive its close. Handing out the socket itself sends what is gathered first: the program may write to it.
  */
 #include <errno.h>
 
@@ -154,7 +154,7 @@ PyObject *ev_transport_extra_new(ev_state_t *state, PyObject *sock, PyObject *ex
     if (extra != NULL && extra != Py_None && PyDict_Update(copy, extra) < 0) {
         goto failed;
     }
-    if (put(copy, state->str_socket, PyObject_CallOneArg(state->asyncio_trsock, sock)) < 0 ||
+    if (put(copy, state->str_socket, ev_socket_view_new(state, sock)) < 0 ||
         put(copy, state->str_sockname, PyObject_CallMethodNoArgs(sock, state->str_getsockname)) < 0) {
         goto failed;
     }
@@ -183,14 +183,14 @@ static PyObject *extra_of(ev_transport_t *self) {
     if (self->accepted) {
         code = put(extra, state->str_peername, ev_address_new(&self->peer));
         if (code == 0) {
-            code = put(extra, state->str_socket, PyObject_CallOneArg(state->asyncio_trsock, self->owner_view));
+            code = put(extra, state->str_socket, ev_socket_view_new(state, self->owner_view));
         }
         if (code == 0) {
             code = put(extra, state->str_sockname,
                        self->local.size == 0 ? Py_NewRef(Py_None) : ev_address_new(&self->local));
         }
     }
-    if (code < 0) {
+    if (code < 0 || ev_socket_view_bind(state, extra, (PyObject *)self) < 0) {
         Py_DECREF(extra);
         return NULL;
     }
@@ -198,7 +198,7 @@ static PyObject *extra_of(ev_transport_t *self) {
     return extra;
 }
 
-static void flush(ev_transport_t *self) {
+void ev_transport_flush(ev_transport_t *self) {
     if (self->open) {
         el_stream_flush(&self->stream);
         ev_transport_sync_hold(self);
@@ -220,11 +220,7 @@ PyObject *ev_transport_get_extra_info(PyObject *op, PyObject *args, PyObject *kw
     if (value == NULL) {
         return PyErr_Occurred() != NULL ? NULL : Py_NewRef(missing);
     }
-    Py_INCREF(value);
-    if (Py_IS_TYPE(value, (PyTypeObject *)self->state->asyncio_trsock)) {
-        flush(self);
-    }
-    return value;
+    return Py_NewRef(value);
 }
 
 /* Private names ----------------------------------------------------------------------------------------------------------- */
@@ -254,7 +250,7 @@ static PyObject *new_or_none(PyObject *value) {
 
 /* What the system has not taken, as a list of bytes. */
 static PyObject *buffer_list(ev_transport_t *self) {
-    flush(self);
+    ev_transport_flush(self);
     PyObject *list = PyList_New(0);
     const el_stream_t *stream = &self->stream;
     for (uint32_t i = 0; list != NULL && self->open && i < stream->pieces_count; i++) {
@@ -283,14 +279,13 @@ static PyObject *get_name(PyObject *op, void *closure) {
     case NAME_LOOP:
         return new_or_none((PyObject *)self->loop);
     case NAME_OWNER:
-        flush(self);
+        ev_transport_flush(self);
         return new_or_none(self->owner);
     case NAME_FILENO:
         return PyLong_FromLongLong(self->fileno);
     case NAME_PROTOCOL:
         return new_or_none(self->protocol);
     case NAME_EXTRA:
-        flush(self);
         return Py_XNewRef(extra_of(self));
     case NAME_CLOSING:
         return PyBool_FromLong(self->stream.closing);
