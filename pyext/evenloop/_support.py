@@ -74,6 +74,14 @@ def acting_socket_transport(
     return _Transport(loop, sock, protocol, waiter, extra, server, **keywords)
 
 
+def refuse_to_write(data: Any) -> None:
+    """Raise the TypeError with which asyncio's transport refuses what is no bytes, in its words.
+
+    It looks at the data before it looks at itself, so the call needs no transport.
+    """
+    _Transport.write(None, data)
+
+
 def in_main_thread() -> bool:
     """Whether this thread is the one that runs signal handlers."""
     return threading.get_ident() == threading.main_thread().ident

@@ -86,12 +86,7 @@ static inline int send_piece(ev_transport_t *self, const void *base, size_t size
 static PyObject *write_other(ev_transport_t *self, PyObject *data) {
     bool is_bytes = PyBytes_Check(data);
     if (!is_bytes && !PyByteArray_Check(data) && !PyMemoryView_Check(data)) {
-        PyObject *name = PyType_GetName(Py_TYPE(data));
-        if (name != NULL) {
-            PyErr_Format(PyExc_TypeError, "data argument must be a bytes-like object, not %R", name);
-            Py_DECREF(name);
-        }
-        return NULL;
+        return ev_call_method(self->state->python, "refuse_to_write", data); /* its text differs between patch releases */
     }
     if (!may_write(self)) {
         return NULL;
