@@ -39,19 +39,23 @@ static inline void PyErr_SetRaisedException(PyObject *exception) {
 }
 #endif
 
-/* 3.13 exports PySignal_SetWakeupFd (PyAPI_FUNC in pyerrors.h); before, only the Python function leads there. -1 also when it refuses the
- * descriptor, as it does with one that has been closed. */
-#if PY_VERSION_HEX < 0x030D0000
-static inline int ev_compat_set_wakeup_fd(int fd) {
-    PyObject *module = PyImport_ImportModule("_signal");
-    PyObject *previous = module == NULL ? NULL : PyObject_CallMethod(module, "set_wakeup_fd", "i", fd);
-    Py_XDECREF(module);
+/* 3.13 exports PySignal_SetWakeupFd (PyAPI_FUNC in pyerrors.h); before, only the Python function leads there, `function`: it looks at the
+ * descriptor first, which costs two system calls. -1 also when it refuses one that has been closed. */
+#if PY_VERSION_HEX >= 0x030D0000
+static inline int ev_compat_set_wakeup_fd(PyObject *function, int fd) {
+    (void)function;
+    return PySignal_SetWakeupFd(fd);
+}
+#else
+static inline int ev_compat_set_wakeup_fd(PyObject *function, int fd) {
+    PyObject *number = PyLong_FromLong(fd);
+    PyObject *previous = number == NULL ? NULL : PyObject_CallOneArg(function, number);
+    Py_XDECREF(number);
     long previous_fd = previous == NULL ? -1 : PyLong_AsLong(previous);
     Py_XDECREF(previous);
     PyErr_Clear();
     return (int)previous_fd;
 }
-#define PySignal_SetWakeupFd ev_compat_set_wakeup_fd
 #endif
 
 /* 3.12 has interpreters with a GIL of their own (PEP 684) and asks a module whether it bears that. */
@@ -71,6 +75,31 @@ static inline int ev_compat_set_wakeup_fd(int fd) {
 
 /* 3.14's call_soon_threadsafe returns a handle whose cancel() may come from any thread (gh-128340). */
 #define EV_HAS_THREADSAFE_HANDLE (PY_VERSION_HEX >= 0x030E0000)
+
+/* A build without a GIL counts references in two places: that nobody else refers to an object can't be read off its count. */
+#ifdef Py_GIL_DISABLED
+#define EV_REUSES_BYTES 0
+#else
+#define EV_REUSES_BYTES 1
+#endif
+
+/* A bytes object that nobody else refers to becomes one of `size` bytes, which must fit; its contents follow. Its cached hash goes: the
+ * field is marked as deprecated since 3.11 (gh-91020), with nothing in its place. */
+#if defined(__GNUC__)
+#define EV_DEPRECATED_BEGIN _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wdeprecated-declarations\"")
+#define EV_DEPRECATED_END _Pragma("GCC diagnostic pop")
+#else
+#define EV_DEPRECATED_BEGIN
+#define EV_DEPRECATED_END
+#endif
+static inline void ev_bytes_reset(PyObject *bytes, size_t size) {
+    PyBytesObject *object = (PyBytesObject *)bytes;
+    Py_SET_SIZE((PyVarObject *)bytes, (Py_ssize_t)size);
+    object->ob_sval[size] = '\0';
+    EV_DEPRECATED_BEGIN
+    object->ob_shash = -1;
+    EV_DEPRECATED_END
+}
 
 /* A build without a GIL frees objects on any thread: the free lists of handles would need a lock, and stay empty there. */
 #ifdef Py_GIL_DISABLED

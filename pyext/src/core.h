@@ -62,6 +62,7 @@ struct ev_state {
     PyObject *socket_family;         /* sock_op.c: the descriptor of _socket.socket.family, a plain int */
     PyObject *python;                /* evenloop._support: what C calls of ours in Python (texts, debug, rare paths) */
     PyObject *empty_tuple;
+    PyObject *set_wakeup_fd;         /* signal.set_wakeup_fd, the function in C */
 #define EV_FIELD(name) PyObject *str_##name;
     EV_STRINGS(EV_FIELD)
 #undef EV_FIELD
@@ -102,6 +103,8 @@ struct ev_loop {
     el_timer_t slice;                    /* wakeup.h: bounds the waits while a user's wakeup descriptor can't be replaced */
     PyObject *exit;                      /* an exception that leaves the run: SystemExit, KeyboardInterrupt, a signal handler's */
     PyObject *transports;                /* loop._transports: Python transports by descriptor (a WeakValueDictionary), or NULL */
+    PyObject *spare_bytes;               /* stream_transport.c: a bytes object that nobody else refers to, or NULL */
+    size_t spare_capacity;               /* bytes that fit into it */
     ev_member_t *members;                /* see member.c */
     struct ev_watch *watches;            /* watch.c: all readers and writers */
     struct ev_child *children;           /* watch_child.c: all that are not closed */

@@ -23,24 +23,25 @@ static int run_signal_handlers(ev_loop_t *self) {
     return -1;
 }
 
+static int swap_wakeup_fd(ev_loop_t *self, int fd) {
+    return ev_compat_set_wakeup_fd(self->state->set_wakeup_fd, fd);
+}
+
+/* Handlers run before the descriptor is the loop's, so that they find the user's. A signal that came in between is seen by the second
+ * look, one that comes later wakes the poll. */
 static bool watch_signals(ev_loop_t *self) {
-    int user = PySignal_SetWakeupFd(self->signal_fd);
+    if (run_signal_handlers(self) < 0) {
+        return false;
+    }
+    int user = swap_wakeup_fd(self, self->signal_fd);
     self->user_wakeup_fd = user;
     if (user != -1 && user != self->signal_fd && !ev_wakeup_may_replace) {
-        (void)PySignal_SetWakeupFd(user);
-        if (run_signal_handlers(self) < 0) {
-            return false;
-        }
+        (void)swap_wakeup_fd(self, user);
         return ev_wakeup_bound_wait(self);
     }
     if (run_signal_handlers(self) < 0) {
-        (void)PySignal_SetWakeupFd(user);
+        (void)swap_wakeup_fd(self, user);
         return false;
-    }
-    /* A handler may have changed the user's descriptor. */
-    int now = PySignal_SetWakeupFd(self->signal_fd);
-    if (now != self->signal_fd) {
-        self->user_wakeup_fd = now;
     }
     return true;
 }
@@ -58,7 +59,7 @@ static void after_block(void *ctx) {
     ev_loop_t *self = ctx;
     PyEval_RestoreThread(self->blocked_thread_state);
     if (self->signals_main) {
-        (void)PySignal_SetWakeupFd(self->user_wakeup_fd);
+        (void)swap_wakeup_fd(self, self->user_wakeup_fd);
     }
 }
 

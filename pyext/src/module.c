@@ -60,6 +60,7 @@ static int import_names(ev_state_t *state) {
         {"asyncio.format_helpers", NULL, &state->asyncio_helpers},
         {"asyncio.exceptions", "CancelledError", &state->cancelled_error},
         {"socket", "socket", &state->socket_class},
+        {"_signal", "set_wakeup_fd", &state->set_wakeup_fd},
         {"evenloop._support", NULL, &state->python},
 #if EV_HAS_THREADSAFE_HANDLE
         {"asyncio.events", "_ThreadSafeHandle", &state->asyncio_threadsafe_handle},
@@ -125,7 +126,7 @@ static int module_exec(PyObject *module) {
 #define EV_STATE_OBJECTS(row)                                                                                          \
     row(asyncio_handle) row(asyncio_timer_handle) row(asyncio_threadsafe_handle) row(asyncio_transport)                \
     row(asyncio_buffered_protocol) row(asyncio_trsock) row(asyncio_logger) row(asyncio_helpers) row(cancelled_error)   \
-    row(socket_class) row(socket_family) row(python) row(empty_tuple)
+    row(socket_class) row(socket_family) row(python) row(empty_tuple) row(set_wakeup_fd)
 
 #define EV_STATE_TYPES(row)                                                                                            \
     row(loop_type) row(handle_type) row(timer_handle_type) row(child_watch_type) row(stream_transport_type)            \
