@@ -7,7 +7,6 @@ import asyncio
 import errno
 import gc
 import socket
-import warnings
 
 import pytest
 import support
@@ -218,6 +217,8 @@ def test_wrong_arguments_give_asyncios_error(case):
     assert support.same_as_asyncio(connect)[0] == "raises"
 
 
+# Older Pythons leave the socket to the collector, which says so.
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 def test_factory_that_raises_gives_its_exception_and_the_peer_sees_the_end(loop, run):
     def broken():
         raise LookupError("no protocol")
@@ -226,10 +227,7 @@ def test_factory_that_raises_gives_its_exception_and_the_peer_sees_the_end(loop,
         with support.listening() as (listener, address):
             with pytest.raises(LookupError, match="no protocol"):
                 await loop.create_connection(broken, *address)
-            with warnings.catch_warnings():
-                # Older Pythons leave the socket to the collector, which says so.
-                warnings.simplefilter("ignore", ResourceWarning)
-                gc.collect()
+            gc.collect()
             peer, _ = listener.accept()
             with peer:
                 peer.settimeout(support.LIMIT)
