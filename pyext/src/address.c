@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Addresses and descriptors, between the system's form and the socket module's.
  *
- * uv.h brings the system's socket headers. A unix path begins after the two bytes of the family on every system.
+ * uv.h brings the system's socket headers. A unix path begins after the two bytes of the family on
+ * every system.
  */
 #include "core.h"
 
@@ -26,8 +27,8 @@ static PyObject *inet6(const es_addr_t *addr) {
     if (uv_ip6_name(&in6, host, sizeof host) != 0) {
         return PyErr_Format(PyExc_OSError, "an IPv6 address that cannot be read");
     }
-    return Py_BuildValue("siII", host, (int)ntohs(in6.sin6_port), (unsigned int)ntohl(in6.sin6_flowinfo),
-                         (unsigned int)in6.sin6_scope_id);
+    return Py_BuildValue("siII", host, (int)ntohs(in6.sin6_port),
+                         (unsigned int)ntohl(in6.sin6_flowinfo), (unsigned int)in6.sin6_scope_id);
 }
 
 static PyObject *unix_path(const es_addr_t *addr) {
@@ -40,7 +41,8 @@ static PyObject *unix_path(const es_addr_t *addr) {
         return PyBytes_FromStringAndSize(path, (Py_ssize_t)size); /* Linux's abstract names */
     }
     const char *end = memchr(path, '\0', size);
-    return PyUnicode_DecodeFSDefaultAndSize(path, end == NULL ? (Py_ssize_t)size : (Py_ssize_t)(end - path));
+    return PyUnicode_DecodeFSDefaultAndSize(path, end == NULL ? (Py_ssize_t)size
+                                                              : (Py_ssize_t)(end - path));
 }
 
 PyObject *ev_address_new(const es_addr_t *addr) {
@@ -57,11 +59,13 @@ PyObject *ev_address_new(const es_addr_t *addr) {
     case AF_UNIX:
         return unix_path(addr);
     default:
-        return Py_BuildValue("iy#", (int)head.sa_family, head.sa_data, (Py_ssize_t)sizeof head.sa_data);
+        return Py_BuildValue("iy#", (int)head.sa_family, head.sa_data,
+                             (Py_ssize_t)sizeof head.sa_data);
     }
 }
 
-/* 1: *out is int(fileobj.fileno()). 0: it has none, in one of the ways that selectors takes for "invalid". -1: an error. */
+/* 1: *out is int(fileobj.fileno()). 0: it has none, in one of the ways that selectors takes for
+ * "invalid". -1: an error. */
 static int ask_fileno(ev_state_t *state, PyObject *fileobj, PyObject **out) {
     PyObject *number = PyObject_CallMethodNoArgs(fileobj, state->str_fileno);
     if (number != NULL) {

@@ -1,22 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /* CPython's versions: every gate of the extension module is here, with the change that it follows.
  *
- * The rest of pyext/src is written against the newest spelling; this header supplies it on the older ones (3.11 on).
+ * The rest of pyext/src is written against the newest spelling; this header supplies it on the
+ * older ones (3.11 on).
  */
 #ifndef EV_COMPAT_H
 #define EV_COMPAT_H
 
 #include <Python.h>
 
-/* 3.12 made member definitions part of Python.h and named their types Py_T_ (gh-93274); before, structmember.h has them. */
+/* 3.12 made member definitions part of Python.h and named their types Py_T_ (gh-93274); before,
+ * structmember.h has them. */
 #if PY_VERSION_HEX < 0x030C0000
 #include <structmember.h>
 #define Py_T_OBJECT_EX T_OBJECT_EX
-#define Py_T_PYSSIZET T_PYSSIZET
-#define Py_READONLY READONLY
+#define Py_T_PYSSIZET  T_PYSSIZET
+#define Py_READONLY    READONLY
 #endif
 
-/* 3.12 keeps the current exception as one object (gh-101578); before, it is a triple that may not be normalised. */
+/* 3.12 keeps the current exception as one object (gh-101578); before, it is a triple that may not
+ * be normalised. */
 #if PY_VERSION_HEX < 0x030C0000
 static inline PyObject *PyErr_GetRaisedException(void) {
     PyObject *type, *value, *traceback;
@@ -39,8 +42,9 @@ static inline void PyErr_SetRaisedException(PyObject *exception) {
 }
 #endif
 
-/* 3.13 exports PySignal_SetWakeupFd (PyAPI_FUNC in pyerrors.h); before, only the Python function leads there, `function`: it looks at the
- * descriptor first, which costs two system calls. -1 also when it refuses one that has been closed. */
+/* 3.13 exports PySignal_SetWakeupFd (PyAPI_FUNC in pyerrors.h); before, only the Python function
+ * leads there, `function`: it looks at the descriptor first, which costs two system calls. -1 also
+ * when it refuses one that has been closed. */
 #if PY_VERSION_HEX >= 0x030D0000
 static inline int ev_compat_set_wakeup_fd(PyObject *function, int fd) {
     (void)function;
@@ -58,35 +62,41 @@ static inline int ev_compat_set_wakeup_fd(PyObject *function, int fd) {
 }
 #endif
 
-/* 3.12 has interpreters with a GIL of their own (PEP 684) and asks a module whether it bears that. */
+/* 3.12 has interpreters with a GIL of their own (PEP 684) and asks a module whether it bears
+ * that. */
 #if PY_VERSION_HEX >= 0x030C0000
 #define EV_SLOT_INTERPRETERS {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
 #else
 #define EV_SLOT_INTERPRETERS
 #endif
 
-/* 3.13 has builds without a GIL (PEP 703) and asks a module whether it can do without. A loop here can't yet: its engine is
- * guarded by the interpreter's lock (evenloop/loop.h), so such a build is asked to keep it. */
+/* 3.13 has builds without a GIL (PEP 703) and asks a module whether it can do without. A loop here
+ * can't yet: its engine is guarded by the interpreter's lock (evenloop/loop.h), so such a build is
+ * asked to keep it. */
 #if PY_VERSION_HEX >= 0x030D0000
 #define EV_SLOT_GIL {Py_mod_gil, Py_MOD_GIL_USED},
 #else
 #define EV_SLOT_GIL
 #endif
 
-/* 3.14's call_soon_threadsafe returns a handle whose cancel() may come from any thread (gh-128340). */
+/* 3.14's call_soon_threadsafe returns a handle whose cancel() may come from any thread
+ * (gh-128340). */
 #define EV_HAS_THREADSAFE_HANDLE (PY_VERSION_HEX >= 0x030E0000)
 
-/* A build without a GIL counts references in two places: that nobody else refers to an object can't be read off its count. */
+/* A build without a GIL counts references in two places: that nobody else refers to an object can't
+ * be read off its count. */
 #ifdef Py_GIL_DISABLED
 #define EV_REUSES_BYTES 0
 #else
 #define EV_REUSES_BYTES 1
 #endif
 
-/* A bytes object that nobody else refers to becomes one of `size` bytes, which must fit; its contents follow. Its cached hash goes: the
- * field is marked as deprecated since 3.11 (gh-91020), with nothing in its place. */
+/* A bytes object that nobody else refers to becomes one of `size` bytes, which must fit; its
+ * contents follow. Its cached hash goes: the field is marked as deprecated since 3.11 (gh-91020),
+ * with nothing in its place. */
 #if defined(__GNUC__)
-#define EV_DEPRECATED_BEGIN _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wdeprecated-declarations\"")
+#define EV_DEPRECATED_BEGIN                                                                        \
+    _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wdeprecated-declarations\"")
 #define EV_DEPRECATED_END _Pragma("GCC diagnostic pop")
 #else
 #define EV_DEPRECATED_BEGIN
@@ -101,14 +111,16 @@ static inline void ev_bytes_reset(PyObject *bytes, size_t size) {
     EV_DEPRECATED_END
 }
 
-/* A build without a GIL frees objects on any thread: the free lists of handles would need a lock, and stay empty there. */
+/* A build without a GIL frees objects on any thread: the free lists of handles would need a lock,
+ * and stay empty there. */
 #ifdef Py_GIL_DISABLED
 #define EV_FREE_LIST_MAX 0
 #else
 #define EV_FREE_LIST_MAX 1024
 #endif
 
-/* 3.12's selector transports take writelines as vectored pieces of their own (gh-91166); before, writelines joins and calls write(). */
+/* 3.12's selector transports take writelines as vectored pieces of their own (gh-91166); before,
+ * writelines joins and calls write(). */
 #define EV_HAS_VECTORED_WRITELINES (PY_VERSION_HEX >= 0x030C0000)
 
 /* 3.13 gives a strong reference to what a weak one means (gh-105927). */

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* Errors: evenshim's codes as Python's exceptions.
  *
- * Guarantees the OSError subclass, errno and text that the selector loop on Linux would raise, whatever the system. What the
- * system itself said stays readable where OSError has a place for it: `winerror`, on Windows.
+ * Guarantees the OSError subclass, errno and text that the selector loop on Linux would raise,
+ * whatever the system. What the system itself said stays readable where OSError has a place for it:
+ * `winerror`, on Windows.
  */
 #include "core.h"
 
 PyObject *ev_error_new(ev_state_t *state, int code, uint32_t native) {
     (void)state;
     int number = es_error_to_errno(code);
-    PyObject *error =
-        PyObject_CallFunction(PyExc_OSError, "is", number != 0 ? number : es_error_to_errno(ES_EIO), es_error_text(code));
+    PyObject *error = PyObject_CallFunction(
+        PyExc_OSError, "is", number != 0 ? number : es_error_to_errno(ES_EIO), es_error_text(code));
     if (error == NULL || native == 0 || !PyObject_HasAttrString(error, "winerror")) {
         return error;
     }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Handle: what call_soon returns. An asyncio.Handle in every respect, made and run without a line of Python.
+/* Handle: what call_soon returns. An asyncio.Handle in every respect, made and run without a line
+ * of Python.
  *
- * Guarantees: isinstance(handle, asyncio.Handle); the slots of the base hold what asyncio's own code puts there, but for up
- * to three arguments, which stay in the tail until somebody reads `_args`. A handle runs at most once per queueing.
- * What would break it: an asyncio.Handle without slots. The layout is read from the class, and its absence is an ImportError.
+ * Guarantees: isinstance(handle, asyncio.Handle); the slots of the base hold what asyncio's own
+ * code puts there, but for up to three arguments, which stay in the tail until somebody reads
+ * `_args`. A handle runs at most once per queueing. What would break it: an asyncio.Handle without
+ * slots. The layout is read from the class, and its absence is an ImportError.
  */
 #include "handle.h"
 
@@ -17,7 +19,8 @@ Py_ssize_t ev_layout_find(PyTypeObject *type, const char *name) {
             return member->offset;
         }
     }
-    PyErr_Format(PyExc_ImportError, "this Python's %s has no slot %s: evenloop does not know this version of asyncio",
+    PyErr_Format(PyExc_ImportError,
+                 "this Python's %s has no slot %s: evenloop does not know this version of asyncio",
                  type->tp_name, name);
     return -1;
 }
@@ -38,9 +41,12 @@ static int read_handle_layout(ev_handle_layout_t *layout, PyTypeObject *base) {
         const char *name;
         Py_ssize_t *offset;
     } wanted[] = {
-        {"_callback", &layout->callback}, {"_args", &layout->args},
-        {"_cancelled", &layout->cancelled}, {"_loop", &layout->loop},
-        {"_source_traceback", &layout->source_traceback}, {"_repr", &layout->repr},
+        {"_callback", &layout->callback},
+        {"_args", &layout->args},
+        {"_cancelled", &layout->cancelled},
+        {"_loop", &layout->loop},
+        {"_source_traceback", &layout->source_traceback},
+        {"_repr", &layout->repr},
         {"_context", &layout->context},
     };
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
@@ -92,8 +98,8 @@ static int trace_source(ev_loop_t *loop, PyObject *handle) {
     return 0;
 }
 
-static int fill_args(ev_handle_layout_t *layout, PyObject *handle, ev_handle_tail_t *tail, PyObject *const *args,
-                     size_t nargs) {
+static int fill_args(ev_handle_layout_t *layout, PyObject *handle, ev_handle_tail_t *tail,
+                     PyObject *const *args, size_t nargs) {
     tail->arg_count = 0;
     if (nargs <= EV_INLINE_ARGS) {
         for (size_t i = 0; i < nargs; i++) {
@@ -113,8 +119,8 @@ static int fill_args(ev_handle_layout_t *layout, PyObject *handle, ev_handle_tai
     return 0;
 }
 
-int ev_handle_fill(ev_loop_t *loop, PyObject *handle, PyObject *callback, PyObject *const *args, size_t nargs,
-                   PyObject *context) {
+int ev_handle_fill(ev_loop_t *loop, PyObject *handle, PyObject *callback, PyObject *const *args,
+                   size_t nargs, PyObject *context) {
     ev_handle_layout_t *layout = loop->state->handle_layout;
     ev_handle_tail_t *tail = ev_handle_tail(handle);
     tail->queued = false;
@@ -134,7 +140,8 @@ int ev_handle_fill(ev_loop_t *loop, PyObject *handle, PyObject *callback, PyObje
     return 0;
 }
 
-PyObject *ev_handle_new(ev_loop_t *loop, PyObject *callback, PyObject *const *args, size_t nargs, PyObject *context) {
+PyObject *ev_handle_new(ev_loop_t *loop, PyObject *callback, PyObject *const *args, size_t nargs,
+                        PyObject *context) {
     ev_handle_layout_t *layout = loop->state->handle_layout;
     PyObject *handle = ev_handle_alloc(layout, loop->state->handle_type, false);
     if (handle == NULL) {
@@ -234,7 +241,8 @@ void ev_handle_layout_release(ev_state_t *state) {
 
 /* -- running ----------------------------------------------------------------------------------- */
 
-/* The callback may cancel its own handle, which lets go of callback and arguments: the call holds them. */
+/* The callback may cancel its own handle, which lets go of callback and arguments: the call holds
+ * them. */
 PyObject *ev_handle_call(ev_loop_t *loop, PyObject *handle) {
     ev_handle_layout_t *layout = loop->state->handle_layout;
     ev_handle_tail_t *tail = ev_handle_tail(handle);
@@ -262,7 +270,8 @@ PyObject *ev_handle_call(ev_loop_t *loop, PyObject *handle) {
         for (size_t i = 0; i < count; i++) {
             stack[1 + i] = Py_NewRef(tail->args[i]);
         }
-        result = PyObject_Vectorcall(callback, stack + 1, count | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+        result = PyObject_Vectorcall(callback, stack + 1, count | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                                     NULL);
         for (size_t i = 0; i < count; i++) {
             Py_DECREF(stack[1 + i]);
         }
@@ -275,13 +284,15 @@ PyObject *ev_handle_call(ev_loop_t *loop, PyObject *handle) {
     return result;
 }
 
-/* After ev_loop_take_exit: tells the exception handler what asyncio's Handle._run would. -1: the handler raised. */
+/* After ev_loop_take_exit: tells the exception handler what asyncio's Handle._run would. -1: the
+ * handler raised. */
 static int report_callback(ev_loop_t *loop, PyObject *handle) {
     PyObject *exception = PyErr_GetRaisedException();
     PyObject *handled = PyErr_GetHandledException();
-    PyErr_SetHandledException(exception); /* the handler may look at sys.exc_info(), as in an except block */
-    PyObject *result =
-        PyObject_CallMethod(loop->state->python, "callback_failed", "OOO", (PyObject *)loop, handle, exception);
+    PyErr_SetHandledException(
+        exception); /* the handler may look at sys.exc_info(), as in an except block */
+    PyObject *result = PyObject_CallMethod(loop->state->python, "callback_failed", "OOO",
+                                           (PyObject *)loop, handle, exception);
     PyErr_SetHandledException(handled);
     Py_XDECREF(handled);
     Py_DECREF(exception);
@@ -311,7 +322,8 @@ static void run_watched(ev_loop_t *loop, PyObject *handle) {
     run_plain(loop, handle);
     double seconds = (double)(el_now_ns() - began) / 1e9;
     PyObject *exception = PyErr_GetRaisedException();
-    PyObject *result = PyObject_CallMethod(state->python, "callback_ran", "OOd", (PyObject *)loop, handle, seconds);
+    PyObject *result = PyObject_CallMethod(state->python, "callback_ran", "OOd", (PyObject *)loop,
+                                           handle, seconds);
     if (result == NULL) {
         ev_loop_exit(loop);
     }
@@ -429,8 +441,8 @@ PyObject *ev_handle_run_method(PyObject *self, PyObject *unused) {
         Py_DECREF(result);
         Py_RETURN_NONE;
     }
-    if (PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) ||
-        report_callback(loop, self) < 0) {
+    if (PyErr_ExceptionMatches(PyExc_SystemExit) ||
+        PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) || report_callback(loop, self) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -475,9 +487,12 @@ PyObject *ev_handle_get_loop(PyObject *self, void *closure) {
 }
 
 static PyMethodDef handle_methods[] = {
-    {"cancel", ev_handle_cancel_method, METH_NOARGS, PyDoc_STR("Do not call the callback any more.")},
-    {"cancelled", ev_handle_cancelled_method, METH_NOARGS, PyDoc_STR("Whether cancel() was called.")},
-    {"get_context", ev_handle_get_context_method, METH_NOARGS, PyDoc_STR("The context that the callback runs in.")},
+    {"cancel", ev_handle_cancel_method, METH_NOARGS,
+     PyDoc_STR("Do not call the callback any more.")},
+    {"cancelled", ev_handle_cancelled_method, METH_NOARGS,
+     PyDoc_STR("Whether cancel() was called.")},
+    {"get_context", ev_handle_get_context_method, METH_NOARGS,
+     PyDoc_STR("The context that the callback runs in.")},
     {"_run", ev_handle_run_method, METH_NOARGS, PyDoc_STR("Call the callback now.")},
     {NULL, NULL, 0, NULL},
 };
@@ -490,8 +505,12 @@ static PyGetSetDef handle_attributes[] = {
 
 static PyType_Slot handle_slots[] = {
     {Py_tp_doc, PyDoc_STR("A callback that a loop will call: what call_soon() returns.")},
-    {Py_tp_methods, handle_methods},   {Py_tp_getset, handle_attributes},   {Py_tp_traverse, ev_handle_traverse},
-    {Py_tp_clear, ev_handle_clear},    {Py_tp_dealloc, ev_handle_dealloc},  {0, NULL},
+    {Py_tp_methods, handle_methods},
+    {Py_tp_getset, handle_attributes},
+    {Py_tp_traverse, ev_handle_traverse},
+    {Py_tp_clear, ev_handle_clear},
+    {Py_tp_dealloc, ev_handle_dealloc},
+    {0, NULL},
 };
 
 int ev_handle_types_init(ev_state_t *state) {
@@ -511,7 +530,8 @@ int ev_handle_types_init(ev_state_t *state) {
         .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
         .slots = handle_slots,
     };
-    state->handle_type = (PyTypeObject *)PyType_FromModuleAndSpec(state->module, &spec, state->asyncio_handle);
+    state->handle_type = (PyTypeObject *)PyType_FromModuleAndSpec(state->module, &spec,
+                                                                  state->asyncio_handle);
     if (state->handle_type == NULL) {
         return -1;
     }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The inside of a handle, for handle.c, timer_handle.c and schedule.c alone.
  *
- * A handle is an asyncio.Handle (or TimerHandle) whose slots are filled from C, with a tail of ours at its end. Where the
- * slots are is asked once, of the running Python: the layout. A handle may outlive the module's state, when the garbage
- * collector takes the interpreter apart, so it finds its layout by itself, and the layout lives until the last handle has gone.
+ * A handle is an asyncio.Handle (or TimerHandle) whose slots are filled from C, with a tail of ours
+ * at its end. Where the slots are is asked once, of the running Python: the layout. A handle may
+ * outlive the module's state, when the garbage collector takes the interpreter apart, so it finds
+ * its layout by itself, and the layout lives until the last handle has gone.
  */
 #ifndef EV_HANDLE_H
 #define EV_HANDLE_H
@@ -11,7 +12,7 @@
 #include "core.h"
 
 #define EV_INLINE_ARGS 3
-#define EV_SLOTS_MAX 16
+#define EV_SLOTS_MAX   16
 
 typedef struct ev_handle_layout ev_handle_layout_t;
 
@@ -66,19 +67,23 @@ static inline bool ev_is_handle(const ev_state_t *state, PyObject *handle) {
 }
 
 static inline ev_handle_tail_t *ev_handle_tail(PyObject *handle) {
-    return (ev_handle_tail_t *)((char *)handle + Py_TYPE(handle)->tp_basicsize - sizeof(ev_handle_tail_t));
+    return (ev_handle_tail_t *)((char *)handle + Py_TYPE(handle)->tp_basicsize -
+                                sizeof(ev_handle_tail_t));
 }
 
 static inline ev_timer_tail_t *ev_timer_tail(PyObject *handle) {
-    return (ev_timer_tail_t *)((char *)handle + Py_TYPE(handle)->tp_basicsize - sizeof(ev_timer_tail_t));
+    return (ev_timer_tail_t *)((char *)handle + Py_TYPE(handle)->tp_basicsize -
+                               sizeof(ev_timer_tail_t));
 }
 
-/* A blank handle of one of the two types, from its free list if that has one: slots and tail hold nothing, not tracked. */
+/* A blank handle of one of the two types, from its free list if that has one: slots and tail hold
+ * nothing, not tracked. */
 PyObject *ev_handle_alloc(ev_handle_layout_t *layout, PyTypeObject *type, bool is_timer);
 
-/* Fills what both types have, and lets the garbage collector see it. On failure the handle is let go of, and -1. */
-int ev_handle_fill(ev_loop_t *loop, PyObject *handle, PyObject *callback, PyObject *const *args, size_t nargs,
-                   PyObject *context);
+/* Fills what both types have, and lets the garbage collector see it. On failure the handle is let
+ * go of, and -1. */
+int ev_handle_fill(ev_loop_t *loop, PyObject *handle, PyObject *callback, PyObject *const *args,
+                   size_t nargs, PyObject *context);
 
 /* Runs callback(*args) in the handle's context: the result, or NULL with its exception. */
 PyObject *ev_handle_call(ev_loop_t *loop, PyObject *handle);
@@ -102,8 +107,8 @@ void ev_handle_types_clear(ev_state_t *state);
 /* Gives up the layout, once the module goes. */
 void ev_handle_layout_release(ev_state_t *state);
 /* A timer handle that is not started. `when`: a float, kept as it is. */
-PyObject *ev_timer_handle_new(ev_loop_t *loop, PyObject *when, PyObject *callback, PyObject *const *args, size_t nargs,
-                              PyObject *context);
+PyObject *ev_timer_handle_new(ev_loop_t *loop, PyObject *when, PyObject *callback,
+                              PyObject *const *args, size_t nargs, PyObject *context);
 extern const el_ready_ops_t ev_handle_ready_ops;
 extern const el_ready_ops_t ev_timer_ready_ops;
 

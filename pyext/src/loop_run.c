@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /* Running: the turns of the engine, the interpreter's lock around a wait, and signals.
  *
- * Signals. The interpreter notes a signal in its C handler and runs the Python handler between two instructions of the main thread. A
- * loop that waits executes none, so while it waits, and only then, the wakeup descriptor (signal.set_wakeup_fd) is the loop's own: no
- * Python code ever sees it there. What arrived is passed on to the user's descriptor. add_signal_handler installs
- * the same descriptor for good, as asyncio does with its self-pipe.
- * What would break it: a wait outside before_block and after_block.
+ * Signals. The interpreter notes a signal in its C handler and runs the Python handler between two
+ * instructions of the main thread. A loop that waits executes none, so while it waits, and only
+ * then, the wakeup descriptor (signal.set_wakeup_fd) is the loop's own: no Python code ever sees it
+ * there. What arrived is passed on to the user's descriptor. add_signal_handler installs the same
+ * descriptor for good, as asyncio does with its self-pipe. What would break it: a wait outside
+ * before_block and after_block.
  */
 #include "core.h"
 #include "wakeup.h"
 
 #include <string.h>
 
-/* -- around a wait --------------------------------------------------------------------------------- */
+/* -- around a wait ----------------------------------------------------------------------------- */
 
-/* Handlers may have been noted since the last instruction. -1: one raised; the run ends with that. */
+/* Handlers may have been noted since the last instruction. -1: one raised; the run ends with
+ * that. */
 static int run_signal_handlers(ev_loop_t *self) {
     if (PyErr_CheckSignals() == 0) {
         return 0;
@@ -27,8 +29,8 @@ static int swap_wakeup_fd(ev_loop_t *self, int fd) {
     return ev_compat_set_wakeup_fd(self->state->set_wakeup_fd, fd);
 }
 
-/* Handlers run before the descriptor is the loop's, so that they find the user's. A signal that came in between is seen by the second
- * look, one that comes later wakes the poll. */
+/* Handlers run before the descriptor is the loop's, so that they find the user's. A signal that
+ * came in between is seen by the second look, one that comes later wakes the poll. */
 static bool watch_signals(ev_loop_t *self) {
     if (run_signal_handlers(self) < 0) {
         return false;
@@ -63,14 +65,15 @@ static void after_block(void *ctx) {
     }
 }
 
-/* -- signals ----------------------------------------------------------------------------------------- */
+/* -- signals ----------------------------------------------------------------------------------- */
 
 static int call_signal_handlers(ev_loop_t *self, const unsigned char *signums, size_t count) {
     PyObject *data = PyBytes_FromStringAndSize((const char *)signums, (Py_ssize_t)count);
     if (data == NULL) {
         return -1;
     }
-    PyObject *result = PyObject_CallMethodOneArg((PyObject *)self, self->state->str__process_self_data, data);
+    PyObject *result = PyObject_CallMethodOneArg((PyObject *)self,
+                                                 self->state->str__process_self_data, data);
     Py_DECREF(data);
     Py_XDECREF(result);
     return result == NULL ? -1 : 0;
@@ -123,7 +126,7 @@ static int prepare_signals(ev_loop_t *self) {
     return 0;
 }
 
-/* -- turns ------------------------------------------------------------------------------------------- */
+/* -- turns ------------------------------------------------------------------------------------- */
 
 static PyObject *finish(ev_loop_t *self, int code) {
     PyObject *exception = self->exit;
@@ -162,7 +165,8 @@ static PyObject *run(ev_loop_t *self, bool once) {
     unsigned depth = self->depth;
     self->depth = 0; /* another loop's callback may have begun this run */
     Py_INCREF(self);
-    /* asyncio's _run_once waits before it runs what is ready: whoever calls it does not wait when something was. */
+    /* asyncio's _run_once waits before it runs what is ready: whoever calls it does not wait when
+     * something was. */
     uint64_t timeout_ns = self->el.ready.count != 0 ? 0 : EL_NEVER;
     int code = once ? el_loop_turn(&self->el, timeout_ns) : el_loop_run(&self->el);
     self->depth = depth;
@@ -201,7 +205,8 @@ static PyObject *loop_signal_fd(PyObject *op, PyObject *unused) {
 }
 
 PyMethodDef ev_loop_run_methods[] = {
-    {"_run_turns", loop_run_turns, METH_NOARGS, PyDoc_STR("Turn until stop() is called or an exception leaves.")},
+    {"_run_turns", loop_run_turns, METH_NOARGS,
+     PyDoc_STR("Turn until stop() is called or an exception leaves.")},
     {"_run_once", loop_run_once, METH_NOARGS, PyDoc_STR("Make one turn.")},
     {"_signal_fd", loop_signal_fd, METH_NOARGS,
      PyDoc_STR("The descriptor to which the interpreter writes the numbers of signals.")},

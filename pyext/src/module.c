@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The module evenloop._core: its state, and what it needs of asyncio.
  *
- * Multi-phase initialisation, one state an interpreter, no static objects: every interpreter of a process has a module of its own.
- * evenloop._support is imported with it: the lines of Python that C calls on rare paths.
+ * Multi-phase initialisation, one state an interpreter, no static objects: every interpreter of a
+ * process has a module of its own. evenloop._support is imported with it: the lines of Python that
+ * C calls on rare paths.
  */
 #include "core.h"
 #include "handle.h"
@@ -18,9 +19,7 @@ static void module_free(void *module);
 
 static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, (void *)module_exec},
-    EV_SLOT_INTERPRETERS
-    EV_SLOT_GIL
-    {0, NULL},
+    EV_SLOT_INTERPRETERS EV_SLOT_GIL{0, NULL},
 };
 
 static struct PyModuleDef module_def = {
@@ -43,7 +42,7 @@ ev_state_t *ev_state_of_type(PyTypeObject *type) {
     return module == NULL ? NULL : PyModule_GetState(module);
 }
 
-/* -- what we need of others ------------------------------------------------------------------------ */
+/* -- what we need of others -------------------------------------------------------------------- */
 
 static int import_names(ev_state_t *state) {
     struct {
@@ -83,10 +82,10 @@ static int import_names(ev_state_t *state) {
 }
 
 static int intern_names(ev_state_t *state) {
-#define EV_INTERN(name)                                                                                                \
-    state->str_##name = PyUnicode_InternFromString(#name);                                                             \
-    if (state->str_##name == NULL) {                                                                                   \
-        return -1;                                                                                                     \
+#define EV_INTERN(name)                                                                            \
+    state->str_##name = PyUnicode_InternFromString(#name);                                         \
+    if (state->str_##name == NULL) {                                                               \
+        return -1;                                                                                 \
     }
     EV_STRINGS(EV_INTERN)
 #undef EV_INTERN
@@ -96,9 +95,9 @@ static int intern_names(ev_state_t *state) {
 
 static int init_types(ev_state_t *state) {
     int (*const inits[])(ev_state_t *) = {
-        ev_handle_types_init,          ev_loop_type_init,     ev_child_watch_type_init, ev_stream_transport_type_init,
-        ev_pipe_transport_type_init,   ev_listener_type_init, ev_sock_op_type_init,
-        ev_socket_view_type_init,
+        ev_handle_types_init,          ev_loop_type_init,           ev_child_watch_type_init,
+        ev_stream_transport_type_init, ev_pipe_transport_type_init, ev_listener_type_init,
+        ev_sock_op_type_init,          ev_socket_view_type_init,
     };
     for (size_t i = 0; i < sizeof inits / sizeof inits[0]; i++) {
         if (inits[i](state) < 0) {
@@ -112,7 +111,8 @@ static int module_exec(PyObject *module) {
     ev_state_t *state = ev_state_of(module);
     state->module = module; /* borrowed: the state is the module's */
     if (intern_names(state) < 0 || import_names(state) < 0 || init_types(state) < 0 ||
-        PyModule_AddType(module, state->loop_type) < 0 || PyModule_AddType(module, state->handle_type) < 0 ||
+        PyModule_AddType(module, state->loop_type) < 0 ||
+        PyModule_AddType(module, state->handle_type) < 0 ||
         PyModule_AddType(module, state->timer_handle_type) < 0 ||
         PyModule_AddStringConstant(module, "__version__", es_version_string()) < 0 ||
         PyModule_AddStringConstant(module, "libuv_version", uv_version_string()) < 0) {
@@ -121,16 +121,18 @@ static int module_exec(PyObject *module) {
     return 0;
 }
 
-/* -- the state ---------------------------------------------------------------------------------------- */
+/* -- the state --------------------------------------------------------------------------------- */
 
-#define EV_STATE_OBJECTS(row)                                                                                          \
-    row(asyncio_handle) row(asyncio_timer_handle) row(asyncio_threadsafe_handle) row(asyncio_transport)                \
-    row(asyncio_buffered_protocol) row(asyncio_trsock) row(asyncio_logger) row(asyncio_helpers) row(cancelled_error)   \
-    row(socket_class) row(socket_family) row(python) row(empty_tuple) row(set_wakeup_fd)
+#define EV_STATE_OBJECTS(row)                                                                      \
+    row(asyncio_handle) row(asyncio_timer_handle) row(asyncio_threadsafe_handle)                   \
+        row(asyncio_transport) row(asyncio_buffered_protocol) row(asyncio_trsock)                  \
+            row(asyncio_logger) row(asyncio_helpers) row(cancelled_error) row(socket_class)        \
+                row(socket_family) row(python) row(empty_tuple) row(set_wakeup_fd)
 
-#define EV_STATE_TYPES(row)                                                                                            \
-    row(loop_type) row(handle_type) row(timer_handle_type) row(child_watch_type) row(stream_transport_type)            \
-    row(pipe_transport_type) row(write_pipe_transport_type) row(socket_view_type) row(listener_type) row(sock_op_type)
+#define EV_STATE_TYPES(row)                                                                        \
+    row(loop_type) row(handle_type) row(timer_handle_type) row(child_watch_type)                   \
+        row(stream_transport_type) row(pipe_transport_type) row(write_pipe_transport_type)         \
+            row(socket_view_type) row(listener_type) row(sock_op_type)
 
 static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     ev_state_t *state = ev_state_of(module);

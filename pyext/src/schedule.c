@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Scheduling: the methods of a loop that make handles and queue them.
  *
- * Guarantees asyncio's argument errors, in asyncio's words and order. A `when` that is not a number is refused here: the selector loop
- * takes it and fails later, in the middle of its heap. NaN compares with nothing, so it is refused too.
+ * Guarantees asyncio's argument errors, in asyncio's words and order. A `when` that is not a number
+ * is refused here: the selector loop takes it and fails later, in the middle of its heap. NaN
+ * compares with nothing, so it is refused too.
  */
 #include "handle.h"
 
 #include <math.h>
 
-/* -- arguments ----------------------------------------------------------------------------------- */
+/* -- arguments --------------------------------------------------------------------------------- */
 
 /* What all four share: one or two named arguments, *args, and the keyword `context`. */
 typedef struct call_args {
@@ -24,8 +25,8 @@ typedef struct signature {
     Py_ssize_t count;
 } signature_t;
 
-static int take_keyword(ev_loop_t *self, const signature_t *signature, PyObject *name, PyObject *value,
-                        call_args_t *out) {
+static int take_keyword(ev_loop_t *self, const signature_t *signature, PyObject *name,
+                        PyObject *value, call_args_t *out) {
     if (PyUnicode_Compare(name, self->state->str_context) == 0) {
         out->context = value == Py_None ? NULL : value;
         return 0;
@@ -35,37 +36,41 @@ static int take_keyword(ev_loop_t *self, const signature_t *signature, PyObject 
             continue;
         }
         if (out->named[i] != NULL) {
-            PyErr_Format(PyExc_TypeError, "BaseEventLoop.%s() got multiple values for argument '%U'",
+            PyErr_Format(PyExc_TypeError,
+                         "BaseEventLoop.%s() got multiple values for argument '%U'",
                          signature->method, name);
             return -1;
         }
         out->named[i] = value;
         return 0;
     }
-    PyErr_Format(PyExc_TypeError, "BaseEventLoop.%s() got an unexpected keyword argument '%U'", signature->method,
-                 name);
+    PyErr_Format(PyExc_TypeError, "BaseEventLoop.%s() got an unexpected keyword argument '%U'",
+                 signature->method, name);
     return -1;
 }
 
 static int refuse_missing(const signature_t *signature, const call_args_t *out) {
     if (signature->count == 2 && out->named[0] == NULL && out->named[1] == NULL) {
-        PyErr_Format(PyExc_TypeError, "BaseEventLoop.%s() missing 2 required positional arguments: '%U' and '%U'",
+        PyErr_Format(PyExc_TypeError,
+                     "BaseEventLoop.%s() missing 2 required positional arguments: '%U' and '%U'",
                      signature->method, signature->names[0], signature->names[1]);
     } else {
-        PyErr_Format(PyExc_TypeError, "BaseEventLoop.%s() missing 1 required positional argument: '%U'",
+        PyErr_Format(PyExc_TypeError,
+                     "BaseEventLoop.%s() missing 1 required positional argument: '%U'",
                      signature->method, signature->names[out->named[0] == NULL ? 0 : 1]);
     }
     return -1;
 }
 
-static int parse_slowly(ev_loop_t *self, const signature_t *signature, PyObject *const *args, Py_ssize_t nargs,
-                        PyObject *keywords, call_args_t *out) {
+static int parse_slowly(ev_loop_t *self, const signature_t *signature, PyObject *const *args,
+                        Py_ssize_t nargs, PyObject *keywords, call_args_t *out) {
     for (Py_ssize_t i = 0; i < signature->count && i < nargs; i++) {
         out->named[i] = args[i];
     }
     Py_ssize_t keyword_count = keywords == NULL ? 0 : PyTuple_GET_SIZE(keywords);
     for (Py_ssize_t i = 0; i < keyword_count; i++) {
-        if (take_keyword(self, signature, PyTuple_GET_ITEM(keywords, i), args[nargs + i], out) < 0) {
+        if (take_keyword(self, signature, PyTuple_GET_ITEM(keywords, i), args[nargs + i], out) <
+            0) {
             return -1;
         }
     }
@@ -77,8 +82,8 @@ static int parse_slowly(ev_loop_t *self, const signature_t *signature, PyObject 
     return 0;
 }
 
-static inline int parse(ev_loop_t *self, const signature_t *signature, PyObject *const *args, Py_ssize_t nargs,
-                        PyObject *keywords, call_args_t *out) {
+static inline int parse(ev_loop_t *self, const signature_t *signature, PyObject *const *args,
+                        Py_ssize_t nargs, PyObject *keywords, call_args_t *out) {
     Py_ssize_t count = signature->count;
     out->named[0] = NULL;
     out->named[1] = NULL;
@@ -90,7 +95,8 @@ static inline int parse(ev_loop_t *self, const signature_t *signature, PyObject 
     }
     if (keywords != NULL) {
         /* What a done future calls: call_soon(callback, future, context=context). */
-        if (PyTuple_GET_SIZE(keywords) != 1 || PyTuple_GET_ITEM(keywords, 0) != self->state->str_context) {
+        if (PyTuple_GET_SIZE(keywords) != 1 ||
+            PyTuple_GET_ITEM(keywords, 0) != self->state->str_context) {
             return parse_slowly(self, signature, args, nargs, keywords, out);
         }
         out->context = args[nargs] == Py_None ? NULL : args[nargs];
@@ -101,7 +107,7 @@ static inline int parse(ev_loop_t *self, const signature_t *signature, PyObject 
     return 0;
 }
 
-/* -- checks ---------------------------------------------------------------------------------------- */
+/* -- checks ------------------------------------------------------------------------------------ */
 
 static int check_debug(ev_loop_t *self, PyObject *callback, const char *method, bool check_thread) {
     if (check_thread) {
@@ -111,18 +117,21 @@ static int check_debug(ev_loop_t *self, PyObject *callback, const char *method, 
         }
         Py_DECREF(result);
     }
-    PyObject *result = PyObject_CallMethod((PyObject *)self, "_check_callback", "Os", callback, method);
+    PyObject *result = PyObject_CallMethod((PyObject *)self, "_check_callback", "Os", callback,
+                                           method);
     Py_XDECREF(result);
     return result == NULL ? -1 : 0;
 }
 
-/* -- at once --------------------------------------------------------------------------------------- */
+/* -- at once ----------------------------------------------------------------------------------- */
 
-static PyObject *call_soon(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
+static PyObject *call_soon(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                           PyObject *keywords) {
     ev_loop_t *self = (ev_loop_t *)op;
     signature_t signature = {"call_soon", {self->state->str_callback, NULL}, 1};
     call_args_t call;
-    if (parse(self, &signature, args, nargs, keywords, &call) < 0 || ev_loop_check_closed(self) < 0 ||
+    if (parse(self, &signature, args, nargs, keywords, &call) < 0 ||
+        ev_loop_check_closed(self) < 0 ||
         (self->debug && check_debug(self, call.named[0], "call_soon", true) < 0)) {
         return NULL;
     }
@@ -141,7 +150,8 @@ static PyObject *call_soon_private(PyObject *op, PyObject *args) {
         ev_loop_check_closed(self) < 0) {
         return NULL;
     }
-    PyObject *handle = ev_handle_new(self, callback, &PyTuple_GET_ITEM(tuple, 0), (size_t)PyTuple_GET_SIZE(tuple),
+    PyObject *handle = ev_handle_new(self, callback, &PyTuple_GET_ITEM(tuple, 0),
+                                     (size_t)PyTuple_GET_SIZE(tuple),
                                      context == Py_None ? NULL : context);
     if (handle != NULL) {
         ev_handle_schedule(self, handle);
@@ -149,7 +159,8 @@ static PyObject *call_soon_private(PyObject *op, PyObject *args) {
     return handle;
 }
 
-/* A handle that is not one of ours, or is queued twice: asyncio's own class, from code that is borrowed from it. */
+/* A handle that is not one of ours, or is queued twice: asyncio's own class, from code that is
+ * borrowed from it. */
 typedef struct foreign {
     el_ready_t ready;
     PyObject *handle;
@@ -165,8 +176,8 @@ static int run_foreign_handle(ev_loop_t *self, PyObject *handle) {
     if (skip != 0) {
         return skip < 0 ? -1 : 0;
     }
-    PyObject *result = self->debug ? PyObject_CallMethod(self->state->python, "run_handle", "OO", (PyObject *)self,
-                                                         handle)
+    PyObject *result = self->debug ? PyObject_CallMethod(self->state->python, "run_handle", "OO",
+                                                         (PyObject *)self, handle)
                                    : PyObject_CallMethodNoArgs(handle, self->state->str__run);
     Py_XDECREF(result);
     return result == NULL ? -1 : 0;
@@ -208,7 +219,8 @@ static int schedule_foreign(ev_loop_t *self, PyObject *handle) {
     return 0;
 }
 
-/* A source traceback ends with the frame that made the handle's: its __init__, which asyncio cuts off too. */
+/* A source traceback ends with the frame that made the handle's: its __init__, which asyncio cuts
+ * off too. */
 static int cut_source_traceback(ev_loop_t *self, PyObject *handle) {
     PyObject *traceback = PyObject_GetAttr(handle, self->state->str__source_traceback);
     if (traceback == NULL) {
@@ -220,7 +232,8 @@ static int cut_source_traceback(ev_loop_t *self, PyObject *handle) {
     return code;
 }
 
-/* 3.14: a handle whose cancel() waits for the callback that runs in another thread. asyncio's own class serves. */
+/* 3.14: a handle whose cancel() waits for the callback that runs in another thread. asyncio's own
+ * class serves. */
 static PyObject *schedule_threadsafe_handle(ev_loop_t *self, const call_args_t *call) {
     PyObject *tuple = PyTuple_New((Py_ssize_t)call->rest_count);
     if (tuple == NULL) {
@@ -229,22 +242,26 @@ static PyObject *schedule_threadsafe_handle(ev_loop_t *self, const call_args_t *
     for (size_t i = 0; i < call->rest_count; i++) {
         PyTuple_SET_ITEM(tuple, (Py_ssize_t)i, Py_NewRef(call->rest[i]));
     }
-    PyObject *handle =
-        PyObject_CallFunctionObjArgs(self->state->asyncio_threadsafe_handle, call->named[0], tuple, (PyObject *)self,
-                                     call->context == NULL ? Py_None : call->context, NULL);
+    PyObject *handle = PyObject_CallFunctionObjArgs(
+        self->state->asyncio_threadsafe_handle, call->named[0], tuple, (PyObject *)self,
+        call->context == NULL ? Py_None : call->context, NULL);
     Py_DECREF(tuple);
-    if (handle != NULL && (cut_source_traceback(self, handle) < 0 || schedule_foreign(self, handle) < 0)) {
+    if (handle != NULL &&
+        (cut_source_traceback(self, handle) < 0 || schedule_foreign(self, handle) < 0)) {
         Py_CLEAR(handle);
     }
     return handle;
 }
 
-/* The interpreter's lock is held here, so the queue may be touched; ev_handle_schedule wakes a loop that waits. */
-static PyObject *call_soon_threadsafe(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
+/* The interpreter's lock is held here, so the queue may be touched; ev_handle_schedule wakes a loop
+ * that waits. */
+static PyObject *call_soon_threadsafe(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                                      PyObject *keywords) {
     ev_loop_t *self = (ev_loop_t *)op;
     signature_t signature = {"call_soon_threadsafe", {self->state->str_callback, NULL}, 1};
     call_args_t call;
-    if (parse(self, &signature, args, nargs, keywords, &call) < 0 || ev_loop_check_closed(self) < 0 ||
+    if (parse(self, &signature, args, nargs, keywords, &call) < 0 ||
+        ev_loop_check_closed(self) < 0 ||
         (self->debug && check_debug(self, call.named[0], "call_soon_threadsafe", false) < 0)) {
         return NULL;
     }
@@ -258,7 +275,7 @@ static PyObject *call_soon_threadsafe(PyObject *op, PyObject *const *args, Py_ss
     return handle;
 }
 
-/* -- later ----------------------------------------------------------------------------------------- */
+/* -- later ------------------------------------------------------------------------------------- */
 
 /* In nanoseconds, never earlier than `when` reads on loop.time(). */
 static uint64_t deadline_of(double when) {
@@ -275,7 +292,8 @@ static uint64_t deadline_of(double when) {
     return deadline;
 }
 
-static PyObject *start_timer(ev_loop_t *self, PyObject *when, const call_args_t *call, PyObject *callback) {
+static PyObject *start_timer(ev_loop_t *self, PyObject *when, const call_args_t *call,
+                             PyObject *callback) {
     double seconds = PyFloat_AsDouble(when);
     if (seconds == -1.0 && PyErr_Occurred()) {
         return NULL;
@@ -284,10 +302,12 @@ static PyObject *start_timer(ev_loop_t *self, PyObject *when, const call_args_t 
         PyErr_SetString(PyExc_ValueError, "a callback cannot be scheduled at time NaN");
         return NULL;
     }
-    if (ev_loop_check_closed(self) < 0 || (self->debug && check_debug(self, callback, "call_at", true) < 0)) {
+    if (ev_loop_check_closed(self) < 0 ||
+        (self->debug && check_debug(self, callback, "call_at", true) < 0)) {
         return NULL;
     }
-    PyObject *handle = ev_timer_handle_new(self, when, callback, call->rest, call->rest_count, call->context);
+    PyObject *handle = ev_timer_handle_new(self, when, callback, call->rest, call->rest_count,
+                                           call->context);
     if (handle == NULL) {
         return NULL;
     }
@@ -299,7 +319,8 @@ static PyObject *start_timer(ev_loop_t *self, PyObject *when, const call_args_t 
     return Py_NewRef(handle); /* the other reference is the heap's */
 }
 
-static PyObject *call_at(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
+static PyObject *call_at(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                         PyObject *keywords) {
     ev_loop_t *self = (ev_loop_t *)op;
     signature_t signature = {"call_at", {self->state->str_when, self->state->str_callback}, 2};
     call_args_t call;
@@ -327,7 +348,8 @@ static PyObject *add_delay(PyObject *delay) {
     return when;
 }
 
-static PyObject *call_later(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
+static PyObject *call_later(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                            PyObject *keywords) {
     ev_loop_t *self = (ev_loop_t *)op;
     signature_t signature = {"call_later", {self->state->str_delay, self->state->str_callback}, 2};
     call_args_t call;
@@ -353,7 +375,7 @@ static PyObject *loop_time(PyObject *op, PyObject *unused) {
     return PyFloat_FromDouble((double)el_now_ns() / 1e9);
 }
 
-/* -- for code that is borrowed from asyncio ---------------------------------------------------------- */
+/* -- for code that is borrowed from asyncio ---------------------------------------------------- */
 
 static PyObject *add_callback(PyObject *op, PyObject *handle) {
     ev_loop_t *self = (ev_loop_t *)op;
@@ -395,21 +417,23 @@ static PyObject *add_callback_signalsafe(PyObject *op, PyObject *handle) {
     return result;
 }
 
-/* asyncio.TimerHandle.cancel() tells its loop; ours has told the engine already, a foreign one is not in our heap. */
+/* asyncio.TimerHandle.cancel() tells its loop; ours has told the engine already, a foreign one is
+ * not in our heap. */
 static PyObject *timer_handle_cancelled(PyObject *op, PyObject *handle) {
     (void)op;
     (void)handle;
     Py_RETURN_NONE;
 }
 
-/* -- what is queued ---------------------------------------------------------------------------------- */
+/* -- what is queued ---------------------------------------------------------------------------- */
 
 static PyObject *handle_of(el_ready_t *item) {
     if (item->ops == &ev_handle_ready_ops) {
         return ((ev_handle_tail_t *)item)->object;
     }
     if (item->ops == &ev_timer_ready_ops) {
-        return ((ev_timer_tail_t *)((char *)item - offsetof(ev_timer_tail_t, timer.ready)))->common.object;
+        return ((ev_timer_tail_t *)((char *)item - offsetof(ev_timer_tail_t, timer.ready)))
+            ->common.object;
     }
     if (item->ops == &foreign_ops) {
         return ((foreign_t *)item)->handle;
@@ -474,8 +498,10 @@ PyMethodDef ev_loop_schedule_methods[] = {
                "Call callback(*args) after `delay` seconds, never sooner; returns a TimerHandle.")},
     {"call_at", FAST(call_at), METH_FASTCALL | METH_KEYWORDS,
      PyDoc_STR("call_at($self, when, callback, /, *args, context=None)\n--\n\n"
-               "Call callback(*args) at `when` on the clock of time(), never sooner; returns a TimerHandle.")},
-    {"time", loop_time, METH_NOARGS, PyDoc_STR("The loop's clock: seconds, monotonic, to the nanosecond.")},
+               "Call callback(*args) at `when` on the clock of time(), never sooner; returns a "
+               "TimerHandle.")},
+    {"time", loop_time, METH_NOARGS,
+     PyDoc_STR("The loop's clock: seconds, monotonic, to the nanosecond.")},
     {"_call_soon", call_soon_private, METH_VARARGS, NULL},
     {"_add_callback", add_callback, METH_O, NULL},
     {"_add_callback_signalsafe", add_callback_signalsafe, METH_O, NULL},

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* TimerHandle: what call_later and call_at return. An asyncio.TimerHandle with an engine timer in it.
+/* TimerHandle: what call_later and call_at return. An asyncio.TimerHandle with an engine timer in
+ * it.
  *
- * Guarantees: when() is the very object that was given or computed; order, equality and hash are asyncio's own. The engine's heap
- * owns a reference while the timer is in it, cancelled or not (timer.h: a cancelled entry leaves lazily).
+ * Guarantees: when() is the very object that was given or computed; order, equality and hash are
+ * asyncio's own. The engine's heap owns a reference while the timer is in it, cancelled or not
+ * (timer.h: a cancelled entry leaves lazily).
  */
 #include "handle.h"
 
 static PyObject *handle_of_timer(el_ready_t *item) {
-    ev_timer_tail_t *tail = (ev_timer_tail_t *)((char *)item - offsetof(ev_timer_tail_t, timer.ready));
+    ev_timer_tail_t *tail = (ev_timer_tail_t *)((char *)item -
+                                                offsetof(ev_timer_tail_t, timer.ready));
     return tail->common.object;
 }
 
@@ -24,8 +27,8 @@ static void drop_item(el_loop_t *el, el_ready_t *item) {
 
 const el_ready_ops_t ev_timer_ready_ops = {run_item, drop_item};
 
-PyObject *ev_timer_handle_new(ev_loop_t *loop, PyObject *when, PyObject *callback, PyObject *const *args, size_t nargs,
-                              PyObject *context) {
+PyObject *ev_timer_handle_new(ev_loop_t *loop, PyObject *when, PyObject *callback,
+                              PyObject *const *args, size_t nargs, PyObject *context) {
     ev_handle_layout_t *layout = loop->state->handle_layout;
     PyObject *handle = ev_handle_alloc(layout, loop->state->timer_handle_type, true);
     if (handle == NULL) {
@@ -50,10 +53,14 @@ static PyObject *get_scheduled(PyObject *self, void *closure) {
 }
 
 static PyMethodDef timer_methods[] = {
-    {"cancel", ev_handle_cancel_method, METH_NOARGS, PyDoc_STR("Do not call the callback any more.")},
-    {"cancelled", ev_handle_cancelled_method, METH_NOARGS, PyDoc_STR("Whether cancel() was called.")},
-    {"get_context", ev_handle_get_context_method, METH_NOARGS, PyDoc_STR("The context that the callback runs in.")},
-    {"when", timer_when, METH_NOARGS, PyDoc_STR("When the callback is due, on the clock of loop.time().")},
+    {"cancel", ev_handle_cancel_method, METH_NOARGS,
+     PyDoc_STR("Do not call the callback any more.")},
+    {"cancelled", ev_handle_cancelled_method, METH_NOARGS,
+     PyDoc_STR("Whether cancel() was called.")},
+    {"get_context", ev_handle_get_context_method, METH_NOARGS,
+     PyDoc_STR("The context that the callback runs in.")},
+    {"when", timer_when, METH_NOARGS,
+     PyDoc_STR("When the callback is due, on the clock of loop.time().")},
     {"_run", ev_handle_run_method, METH_NOARGS, PyDoc_STR("Call the callback now.")},
     {NULL, NULL, 0, NULL},
 };
@@ -66,9 +73,14 @@ static PyGetSetDef timer_attributes[] = {
 };
 
 static PyType_Slot timer_slots[] = {
-    {Py_tp_doc, PyDoc_STR("A callback that a loop will call at a time: what call_later() returns.")},
-    {Py_tp_methods, timer_methods},   {Py_tp_getset, timer_attributes},   {Py_tp_traverse, ev_handle_traverse},
-    {Py_tp_clear, ev_handle_clear},   {Py_tp_dealloc, ev_handle_dealloc}, {0, NULL},
+    {Py_tp_doc,
+     PyDoc_STR("A callback that a loop will call at a time: what call_later() returns.")},
+    {Py_tp_methods, timer_methods},
+    {Py_tp_getset, timer_attributes},
+    {Py_tp_traverse, ev_handle_traverse},
+    {Py_tp_clear, ev_handle_clear},
+    {Py_tp_dealloc, ev_handle_dealloc},
+    {0, NULL},
 };
 
 int ev_timer_handle_type_init(ev_state_t *state) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Windows: a user's wakeup descriptor stays in place, and a timer ends the waits that a signal can't end. */
+/* Windows: a user's wakeup descriptor stays in place, and a timer ends the waits that a signal
+ * can't end. */
 #include "wakeup.h"
 
 const bool ev_wakeup_may_replace = false;

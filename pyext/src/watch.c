@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Readers and writers: add_reader() and its kin, on the engine's watchers.
  *
- * A watch is one slot, reading or writing, of one descriptor, and the handle that runs when it is ready. The loop owns its watches, so the
- * garbage collector finds the handles through it. Each watch holds one el_poll_open.
- * A descriptor that belongs to a transport is refused, as asyncio does, so that nobody reads another's bytes.
+ * A watch is one slot, reading or writing, of one descriptor, and the handle that runs when it is
+ * ready. The loop owns its watches, so the garbage collector finds the handles through it. Each
+ * watch holds one el_poll_open. A descriptor that belongs to a transport is refused, as asyncio
+ * does, so that nobody reads another's bytes.
  */
 #include "core.h"
 
@@ -47,7 +48,8 @@ static void on_ready(el_poll_t *poll, void *ctx) {
     ev_loop_t *self = watch->loop;
     PyObject *handle = Py_NewRef(watch->handle);
     if (ev_handle_is_cancelled(self, handle)) {
-        Py_DECREF(end_watch(watch)); /* its owner called handle.cancel() in place of remove_reader() */
+        Py_DECREF(
+            end_watch(watch)); /* its owner called handle.cancel() in place of remove_reader() */
     } else {
         ev_handle_run(self, handle);
     }
@@ -68,9 +70,10 @@ void ev_watch_clear(ev_loop_t *self) {
     }
 }
 
-/* -- add ------------------------------------------------------------------------------------------- */
+/* -- add --------------------------------------------------------------------------------------- */
 
-static int open_watch(ev_loop_t *self, es_sock_t fd, PyObject *fileobj, el_direction_t direction, PyObject *handle) {
+static int open_watch(ev_loop_t *self, es_sock_t fd, PyObject *fileobj, el_direction_t direction,
+                      PyObject *handle) {
     ev_watch_t *watch = PyMem_Calloc(1, sizeof *watch);
     if (watch == NULL) {
         PyErr_NoMemory();
@@ -97,8 +100,8 @@ static int open_watch(ev_loop_t *self, es_sock_t fd, PyObject *fileobj, el_direc
 }
 
 /* A new reference to the handle of callback(*args). `context`: NULL for a copy of the caller's. */
-static PyObject *add(ev_loop_t *self, el_direction_t direction, PyObject *fileobj, PyObject *const *args,
-                     Py_ssize_t nargs, PyObject *context) {
+static PyObject *add(ev_loop_t *self, el_direction_t direction, PyObject *fileobj,
+                     PyObject *const *args, Py_ssize_t nargs, PyObject *context) {
     es_sock_t fd;
     if (ev_loop_check_closed(self) < 0) {
         return NULL;
@@ -125,10 +128,11 @@ static PyObject *add(ev_loop_t *self, el_direction_t direction, PyObject *fileob
     return handle;
 }
 
-/* -- whose descriptor it is -------------------------------------------------------------------------- */
+/* -- whose descriptor it is -------------------------------------------------------------------- */
 
 static int refuse_transport(PyObject *fileobj, PyObject *transport) {
-    PyErr_Format(PyExc_RuntimeError, "File descriptor %R is used by transport %R", fileobj, transport);
+    PyErr_Format(PyExc_RuntimeError, "File descriptor %R is used by transport %R", fileobj,
+                 transport);
     return -1;
 }
 
@@ -171,7 +175,7 @@ static int ensure_no_transport(ev_loop_t *self, PyObject *fileobj) {
     return self->transports == NULL ? 0 : check_python_transport(self, fileobj, fd);
 }
 
-/* -- remove ------------------------------------------------------------------------------------------ */
+/* -- remove ------------------------------------------------------------------------------------ */
 
 /* As selectors does: an object whose fileno() no longer tells is looked for by identity. */
 static ev_watch_t *find_by_object(ev_loop_t *self, PyObject *fileobj, el_direction_t direction) {
@@ -210,21 +214,23 @@ static PyObject *remove_watch(ev_loop_t *self, el_direction_t direction, PyObjec
     Py_RETURN_TRUE;
 }
 
-/* -- methods ----------------------------------------------------------------------------------------- */
+/* -- methods ----------------------------------------------------------------------------------- */
 
 static int check_count(const char *method, Py_ssize_t nargs) {
     if (nargs >= 2) {
         return 0;
     }
-    PyErr_Format(PyExc_TypeError, nargs == 1 ? "BaseSelectorEventLoop.%s() missing 1 required positional argument: 'callback'"
-                                             : "BaseSelectorEventLoop.%s() missing 2 required positional arguments: "
-                                               "'fd' and 'callback'",
-                 method);
+    PyErr_Format(
+        PyExc_TypeError,
+        nargs == 1 ? "BaseSelectorEventLoop.%s() missing 1 required positional argument: 'callback'"
+                   : "BaseSelectorEventLoop.%s() missing 2 required positional arguments: "
+                     "'fd' and 'callback'",
+        method);
     return -1;
 }
 
-static PyObject *public_add(PyObject *op, const char *method, el_direction_t direction, PyObject *const *args,
-                            Py_ssize_t nargs) {
+static PyObject *public_add(PyObject *op, const char *method, el_direction_t direction,
+                            PyObject *const *args, Py_ssize_t nargs) {
     ev_loop_t *self = (ev_loop_t *)op;
     if (check_count(method, nargs) < 0 || ensure_no_transport(self, args[0]) < 0) {
         return NULL;
@@ -238,8 +244,8 @@ static PyObject *public_add(PyObject *op, const char *method, el_direction_t dir
 }
 
 /* What transports call; from 3.15 on they bring the context of their connection (gh-140947). */
-static PyObject *private_add(PyObject *op, const char *method, el_direction_t direction, PyObject *const *args,
-                             Py_ssize_t nargs, PyObject *keywords) {
+static PyObject *private_add(PyObject *op, const char *method, el_direction_t direction,
+                             PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
     ev_loop_t *self = (ev_loop_t *)op;
     PyObject *context = NULL;
     if (check_count(method, nargs) < 0) {
@@ -248,8 +254,9 @@ static PyObject *private_add(PyObject *op, const char *method, el_direction_t di
     for (Py_ssize_t i = 0; keywords != NULL && i < PyTuple_GET_SIZE(keywords); i++) {
         PyObject *name = PyTuple_GET_ITEM(keywords, i);
         if (PyUnicode_Compare(name, self->state->str_context) != 0) {
-            PyErr_Format(PyExc_TypeError, "BaseSelectorEventLoop.%s() got an unexpected keyword argument '%U'", method,
-                         name);
+            PyErr_Format(PyExc_TypeError,
+                         "BaseSelectorEventLoop.%s() got an unexpected keyword argument '%U'",
+                         method, name);
             return NULL;
         }
         context = args[nargs + i] == Py_None ? NULL : args[nargs + i];
@@ -272,11 +279,13 @@ static PyObject *add_writer(PyObject *op, PyObject *const *args, Py_ssize_t narg
     return public_add(op, "add_writer", EL_WRITE, args, nargs);
 }
 
-static PyObject *add_reader_private(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
+static PyObject *add_reader_private(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                                    PyObject *keywords) {
     return private_add(op, "_add_reader", EL_READ, args, nargs, keywords);
 }
 
-static PyObject *add_writer_private(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
+static PyObject *add_writer_private(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                                    PyObject *keywords) {
     return private_add(op, "_add_writer", EL_WRITE, args, nargs, keywords);
 }
 
@@ -303,7 +312,8 @@ static PyObject *ensure_fd_no_transport(PyObject *op, PyObject *fileobj) {
     Py_RETURN_NONE;
 }
 
-/* What a selector's key would say: the handles of a descriptor, (reader or None, writer or None). */
+/* What a selector's key would say: the handles of a descriptor, (reader or None, writer or
+ * None). */
 static PyObject *watched(PyObject *op, PyObject *fileobj) {
     ev_loop_t *self = (ev_loop_t *)op;
     es_sock_t fd;
@@ -313,13 +323,15 @@ static PyObject *watched(PyObject *op, PyObject *fileobj) {
     el_poll_t *poll = self->initialised ? el_poll_find(&self->el, fd) : NULL;
     ev_watch_t *reader = watch_of(poll, EL_READ);
     ev_watch_t *writer = watch_of(poll, EL_WRITE);
-    return PyTuple_Pack(2, reader == NULL ? Py_None : reader->handle, writer == NULL ? Py_None : writer->handle);
+    return PyTuple_Pack(2, reader == NULL ? Py_None : reader->handle,
+                        writer == NULL ? Py_None : writer->handle);
 }
 
 static PyObject *watched_list(PyObject *op, PyObject *unused) {
     (void)unused;
     PyObject *list = PyList_New(0);
-    for (ev_watch_t *watch = ((ev_loop_t *)op)->watches; list != NULL && watch != NULL; watch = watch->next) {
+    for (ev_watch_t *watch = ((ev_loop_t *)op)->watches; list != NULL && watch != NULL;
+         watch = watch->next) {
         PyObject *fd = PyLong_FromSsize_t((Py_ssize_t)el_poll_fd(watch->poll));
         if (fd == NULL || PyList_Append(list, fd) < 0) {
             Py_CLEAR(list);
@@ -334,7 +346,8 @@ static PyObject *set_fd_owner(PyObject *op, PyObject *args) {
     ev_loop_t *self = (ev_loop_t *)op;
     Py_ssize_t fd;
     PyObject *owner;
-    if (!PyArg_ParseTuple(args, "nO:_set_fd_owner", &fd, &owner) || ev_loop_check_closed(self) < 0) {
+    if (!PyArg_ParseTuple(args, "nO:_set_fd_owner", &fd, &owner) ||
+        ev_loop_check_closed(self) < 0) {
         return NULL;
     }
     el_poll_t *poll = el_poll_find(&self->el, (es_sock_t)fd);
@@ -353,15 +366,19 @@ PyMethodDef ev_loop_watch_methods[] = {
     {"add_writer", FAST(add_writer), METH_FASTCALL,
      PyDoc_STR("add_writer($self, fd, callback, /, *args)\n--\n\n"
                "Call callback(*args) whenever `fd` can be written; replaces an earlier writer.")},
-    {"remove_reader", remove_reader, METH_O, PyDoc_STR("Remove the reader of `fd`; whether there was one.")},
-    {"remove_writer", remove_writer, METH_O, PyDoc_STR("Remove the writer of `fd`; whether there was one.")},
+    {"remove_reader", remove_reader, METH_O,
+     PyDoc_STR("Remove the reader of `fd`; whether there was one.")},
+    {"remove_writer", remove_writer, METH_O,
+     PyDoc_STR("Remove the writer of `fd`; whether there was one.")},
     {"_add_reader", FAST(add_reader_private), METH_FASTCALL | METH_KEYWORDS, NULL},
     {"_add_writer", FAST(add_writer_private), METH_FASTCALL | METH_KEYWORDS, NULL},
     {"_remove_reader", remove_reader_private, METH_O, NULL},
     {"_remove_writer", remove_writer_private, METH_O, NULL},
     {"_ensure_fd_no_transport", ensure_fd_no_transport, METH_O, NULL},
-    {"_watched", watched, METH_O, PyDoc_STR("The handles of the reader and of the writer of `fd`, or None.")},
-    {"_watched_fds", watched_list, METH_NOARGS, PyDoc_STR("The descriptors with a reader or a writer.")},
+    {"_watched", watched, METH_O,
+     PyDoc_STR("The handles of the reader and of the writer of `fd`, or None.")},
+    {"_watched_fds", watched_list, METH_NOARGS,
+     PyDoc_STR("The descriptors with a reader or a writer.")},
     {"_set_fd_owner", set_fd_owner, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Child processes: the event of their end.
  *
- * _watch_child(process, callback) calls callback() once, in the loop, when the process has ended; the watch that it returns can be closed
- * before. The exit status is the caller's to collect: nothing here reaps.
+ * _watch_child(process, callback) calls callback() once, in the loop, when the process has ended;
+ * the watch that it returns can be closed before. The exit status is the caller's to collect:
+ * nothing here reaps.
  */
 #include "core.h"
 
@@ -10,7 +11,7 @@ typedef struct ev_child {
     PyObject_HEAD
     struct ev_child *next;
     struct ev_child **link; /* NULL: not on a loop any more */
-    ev_loop_t *loop;        /* borrowed: the loop owns its watches and lets go of them when it closes */
+    ev_loop_t *loop; /* borrowed: the loop owns its watches and lets go of them when it closes */
     el_child_t *child;
     PyObject *handle;
 } ev_child_t;
@@ -58,7 +59,8 @@ void ev_child_clear(ev_loop_t *self) {
 static int start_child(ev_loop_t *loop, ev_child_t *self, intptr_t process) {
     int code = el_child_start(&loop->el, process, on_exited, self, &self->child);
     if (code == ES_ENOTSUP) {
-        PyErr_SetString(PyExc_NotImplementedError, "this system has no event for the end of a process");
+        PyErr_SetString(PyExc_NotImplementedError,
+                        "this system has no event for the end of a process");
         return -1;
     }
     if (code != 0) {
@@ -79,7 +81,8 @@ static PyObject *watch_child(PyObject *op, PyObject *args) {
     ev_loop_t *loop = (ev_loop_t *)op;
     Py_ssize_t process;
     PyObject *callback;
-    if (!PyArg_ParseTuple(args, "nO:_watch_child", &process, &callback) || ev_loop_check_closed(loop) < 0) {
+    if (!PyArg_ParseTuple(args, "nO:_watch_child", &process, &callback) ||
+        ev_loop_check_closed(loop) < 0) {
         return NULL;
     }
     PyTypeObject *type = loop->state->child_watch_type;
@@ -121,14 +124,18 @@ static void child_dealloc(PyObject *op) {
 }
 
 static PyMethodDef child_methods[] = {
-    {"close", child_close, METH_NOARGS, PyDoc_STR("End the watch: the callback is not called any more.")},
+    {"close", child_close, METH_NOARGS,
+     PyDoc_STR("End the watch: the callback is not called any more.")},
     {NULL, NULL, 0, NULL},
 };
 
 static PyType_Slot child_slots[] = {
     {Py_tp_doc, PyDoc_STR("A watch for the end of a process.")},
-    {Py_tp_methods, child_methods},  {Py_tp_traverse, child_traverse}, {Py_tp_clear, child_clear},
-    {Py_tp_dealloc, child_dealloc},  {0, NULL},
+    {Py_tp_methods, child_methods},
+    {Py_tp_traverse, child_traverse},
+    {Py_tp_clear, child_clear},
+    {Py_tp_dealloc, child_dealloc},
+    {0, NULL},
 };
 
 int ev_child_watch_type_init(ev_state_t *state) {
