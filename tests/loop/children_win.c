@@ -2,8 +2,8 @@
 /* See children.h. */
 #include "children.h"
 
-#include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <windows.h>
 
@@ -20,7 +20,7 @@ child_process_t child_start(void) {
     STARTUPINFOA start;
     PROCESS_INFORMATION made;
     if (!CreatePipe(&ends[0], &ends[1], &inherited, 0)) {
-        assert(!"no pipe");
+        abort();
     }
     (void)SetHandleInformation(ends[1], HANDLE_FLAG_INHERIT, 0);
     memset(&start, 0, sizeof start);
@@ -31,7 +31,7 @@ child_process_t child_start(void) {
     start.hStdError = GetStdHandle(STD_ERROR_HANDLE);
     (void)snprintf(line, sizeof line, "\"%s\" child", program);
     if (!CreateProcessA(NULL, line, NULL, NULL, TRUE, 0, NULL, NULL, &start, &made)) {
-        assert(!"no child");
+        abort();
     }
     (void)CloseHandle(made.hThread);
     (void)CloseHandle(ends[0]);

@@ -14,6 +14,9 @@ static void upcall(owner_t *owner, upcall_t which, const char *name) {
 }
 
 static void keep(owner_t *owner, const void *base, size_t size) {
+    if (size == 0) {
+        return;
+    }
     if (owner->received_size + size > owner->received_capacity) {
         owner->received_capacity = (owner->received_size + size) * 2;
         owner->received = realloc(owner->received, owner->received_capacity);

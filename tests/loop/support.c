@@ -95,9 +95,14 @@ void turns(el_loop_t *loop, int count) {
     }
 }
 
+void turn_waiting(el_loop_t *loop) {
+    bool queued = loop->ready.first != NULL || atomic_load(&loop->posted) != NULL;
+    assert_int_equal(el_loop_turn(loop, queued ? 0 : EL_NEVER), 0);
+}
+
 void turn_until(el_loop_t *loop, const bool *flag) {
     while (!*flag) {
-        assert_int_equal(el_loop_turn(loop, EL_NEVER), 0);
+        turn_waiting(loop);
     }
 }
 

@@ -60,6 +60,9 @@ int loop_tear_down(void **state);
 /* Turns without waiting. */
 void turns(el_loop_t *loop, int count);
 
+/* One turn that waits for input and output, but not after running an item: it may be what was awaited. */
+void turn_waiting(el_loop_t *loop);
+
 /* Turns, waiting, until *flag is true. */
 void turn_until(el_loop_t *loop, const bool *flag);
 

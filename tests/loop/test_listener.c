@@ -73,7 +73,7 @@ static int tear_down(void **state) {
 
 static void turn_until_accepted(el_loop_t *loop, int count) {
     while (accepted_count < count) {
-        assert_int_equal(el_loop_turn(loop, EL_NEVER), 0);
+        turn_waiting(loop);
     }
 }
 
@@ -145,7 +145,7 @@ static void a_resting_listener_does_not_try(void **state) {
     script_on();
     script_accept(ES_EMFILE);
     while (failed_count == 0) {
-        assert_int_equal(el_loop_turn(*state, EL_NEVER), 0);
+        turn_waiting(*state);
     }
     turns(*state, 50);
     assert_int_equal(failed_count, 1);
@@ -192,7 +192,7 @@ static void it_may_be_closed_and_freed_in_failed_or_while_resting(void **state) 
     script_on();
     script_accept(ES_EMFILE);
     while (failed_count == 0) {
-        assert_int_equal(el_loop_turn(*state, EL_NEVER), 0);
+        turn_waiting(*state);
     }
     assert_int_equal(el_loop_turn(*state, 2000000), 0); /* past the end of the pause */
     assert_int_equal(accepted_count, 0);
@@ -204,7 +204,7 @@ static void closing_the_loop_closes_a_listener_even_a_resting_one(void **state) 
     script_on();
     script_accept(ES_EMFILE);
     while (failed_count == 0) {
-        assert_int_equal(el_loop_turn(*state, EL_NEVER), 0);
+        turn_waiting(*state);
     }
     assert_int_equal(el_loop_close(*state), 0);
     assert_false(listener->open);

@@ -42,7 +42,7 @@ static void end(el_loop_t *loop, owner_t **owner, int which) {
     }
     el_stream_abort(&(*owner)->stream, (el_reason_t){0, 0});
     while (!(*owner)->lost) {
-        assert_int_equal(el_loop_turn(loop, EL_NEVER), 0);
+        turn_waiting(loop);
     }
     owner_free(*owner);
     *owner = NULL;
@@ -57,7 +57,7 @@ static int tear_down(void **state) {
 
 static void turn_until_received(el_loop_t *loop, size_t size) {
     while (reader->received_size < size) {
-        assert_int_equal(el_loop_turn(loop, EL_NEVER), 0);
+        turn_waiting(loop);
     }
 }
 
@@ -85,7 +85,7 @@ static void megabytes_go_through_with_pause_and_resume(void **state) {
     turn_until_received(*state, SIZE);
     assert_counts_up(reader->received, SIZE);
     while (writer->counts[UP_RESUME] == 0) {
-        assert_int_equal(el_loop_turn(*state, EL_NEVER), 0);
+        turn_waiting(*state);
     }
     assert_int_equal(el_stream_write_size(&writer->stream), 0);
     free(bytes);
@@ -116,7 +116,7 @@ static void closing_the_writer_sends_everything_and_then_end_of_file(void **stat
     assert_int_equal(owner_write_lent(writer, bytes, 1 << 20), 0);
     el_stream_close(&writer->stream);
     while (!writer->lost) {
-        assert_int_equal(el_loop_turn(*state, EL_NEVER), 0);
+        turn_waiting(*state);
     }
     assert_int_equal(writer->reason.code, 0);
     assert_int_equal(writer->taken, writer->released);

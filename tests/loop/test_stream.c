@@ -40,7 +40,7 @@ static int tear_down(void **state) {
 
 static void turn_until_received(el_loop_t *loop, owner_t *owner, size_t size) {
     while (owner->received_size < size) {
-        assert_int_equal(el_loop_turn(loop, EL_NEVER), 0);
+        turn_waiting(loop);
     }
 }
 
@@ -69,7 +69,7 @@ static void megabytes_arrive_in_order_with_pauses_on_the_way(void **state) {
     turn_until_received(*state, right, SIZE);
     assert_counts_up(right->received, SIZE);
     while (left->counts[UP_RESUME] == 0) {
-        assert_int_equal(el_loop_turn(*state, EL_NEVER), 0);
+        turn_waiting(*state);
     }
     assert_int_equal(el_stream_write_size(&left->stream), 0);
     assert_true(right->counts[UP_FILLED] > 0); /* it streamed into the owner's memory */
@@ -160,7 +160,7 @@ static void a_paused_reader_learns_of_a_reset_when_it_resumes(void **state) {
     assert_false(right->lost);
     el_stream_read_start(&right->stream);
     while (!right->lost && !right->at_eof) {
-        assert_int_equal(el_loop_turn(*state, EL_NEVER), 0);
+        turn_waiting(*state);
     }
     /* Wine 8 shows a reset seen after a poll as end of file; Windows and Unix give the reset. */
     assert_true(right->at_eof || right->reason.code == ES_ECONNRESET);

@@ -7,7 +7,7 @@
 #include "support.h"
 
 #define MODEL_COUNT 5000
-#define FAR (el_now_ns() + 3600ull * 1000000000ull)
+#define IN_AN_HOUR (el_now_ns() + 3600ull * 1000000000ull)
 
 static clock_item_t *clocks;
 
@@ -83,11 +83,11 @@ static void cancelled_timers_are_dropped_once_and_never_run(void **state) {
 
 static void a_timer_in_the_future_does_not_run_and_bounds_the_wait(void **state) {
     el_loop_t *loop = *state;
-    clock_item_start(loop, &clocks[0], "f", FAR);
+    clock_item_start(loop, &clocks[0], "f", IN_AN_HOUR);
     clock_item_start(loop, &clocks[1], "n", el_now_ns() + 1200000);
     /* The run waits for the near one: its own check says that it is not early. */
     while (clocks[1].runs == 0) {
-        assert_int_equal(el_loop_turn(loop, EL_NEVER), 0);
+        turn_waiting(loop);
     }
     assert_trace("n");
 }
@@ -101,7 +101,7 @@ static void a_timer_is_never_early(void **state) {
     }
     for (int i = 0; i < 50; i++) {
         while (clocks[i].runs == 0) {
-            assert_int_equal(el_loop_turn(loop, EL_NEVER), 0);
+            turn_waiting(loop);
         }
     }
 }
@@ -123,7 +123,7 @@ static void cancelling_twice_or_after_the_run_does_nothing(void **state) {
     clock_item_start(loop, &clocks[0], "a", 1);
     turns(loop, 1);
     el_timer_cancel(loop, &clocks[0].timer);
-    clock_item_start(loop, &clocks[1], "b", FAR);
+    clock_item_start(loop, &clocks[1], "b", IN_AN_HOUR);
     el_timer_cancel(loop, &clocks[1].timer);
     el_timer_cancel(loop, &clocks[1].timer);
     assert_int_equal(loop->heap_cancelled, 1);
@@ -149,7 +149,7 @@ static void a_timer_cancelled_while_it_is_due_still_runs_and_its_owner_can_tell(
 static void cancel_never_calls_drop_itself(void **state) {
     el_loop_t *loop = *state;
     for (int i = 0; i < 1000; i++) {
-        clock_item_start(loop, &clocks[i], NULL, FAR);
+        clock_item_start(loop, &clocks[i], NULL, IN_AN_HOUR);
     }
     for (int i = 0; i < 1000; i++) {
         el_timer_cancel(loop, &clocks[i].timer);
@@ -160,7 +160,7 @@ static void cancel_never_calls_drop_itself(void **state) {
 static void a_heap_mostly_of_cancelled_timers_is_swept_in_the_turn(void **state) {
     el_loop_t *loop = *state;
     for (int i = 0; i < 1000; i++) {
-        clock_item_start(loop, &clocks[i], NULL, FAR);
+        clock_item_start(loop, &clocks[i], NULL, IN_AN_HOUR);
     }
     for (int i = 0; i < 600; i++) {
         el_timer_cancel(loop, &clocks[i].timer);
@@ -179,7 +179,7 @@ static void a_heap_mostly_of_cancelled_timers_is_swept_in_the_turn(void **state)
 static void a_few_cancelled_timers_stay_until_they_surface(void **state) {
     el_loop_t *loop = *state;
     for (int i = 0; i < 50; i++) {
-        clock_item_start(loop, &clocks[i], NULL, FAR + (uint64_t)i * 1000000000u);
+        clock_item_start(loop, &clocks[i], NULL, IN_AN_HOUR + (uint64_t)i * 1000000000u);
     }
     for (int i = 10; i < 50; i++) {
         el_timer_cancel(loop, &clocks[i].timer);
@@ -196,7 +196,7 @@ static void a_few_cancelled_timers_stay_until_they_surface(void **state) {
 static void a_storm_of_timers_set_and_cancelled_in_one_callback_keeps_the_heap_small(void **state) {
     el_loop_t *loop = *state;
     /* Without a turn in between: each timer's memory is used again as soon as it was dropped. */
-    uint64_t deadline = FAR;
+    uint64_t deadline = IN_AN_HOUR;
     size_t next = 0;
     for (int i = 0; i < 200000; i++) {
         while (clocks[next].timer.scheduled) {
@@ -222,7 +222,7 @@ static void a_drop_may_set_a_timer(void **state) {
     started_by_drop = &clocks[1000];
     for (int i = 0; i < 500; i++) {
         clocks[i].loop = loop;
-        assert_int_equal(el_timer_start(loop, &clocks[i].timer, FAR, &ops), 0);
+        assert_int_equal(el_timer_start(loop, &clocks[i].timer, IN_AN_HOUR, &ops), 0);
         el_timer_cancel(loop, &clocks[i].timer);
     }
     assert_int_equal(el_loop_turn(loop, 1), 0);
@@ -242,7 +242,7 @@ static void cancelling_the_first_timer_moves_the_end_of_the_wait(void **state) {
     clock_item_start(loop, &clocks[1], "b", now + 2000000);
     el_timer_cancel(loop, &clocks[0].timer);
     while (clocks[1].runs == 0) {
-        assert_int_equal(el_loop_turn(loop, EL_NEVER), 0);
+        turn_waiting(loop);
     }
     assert_trace("b");
     assert_int_equal(clocks[0].drops, 1);
@@ -257,7 +257,7 @@ static int count_timers(el_timer_t *timer, void *ctx) {
 static void each_shows_every_timer_until_told_to_stop(void **state) {
     el_loop_t *loop = *state;
     for (int i = 0; i < 10; i++) {
-        clock_item_start(loop, &clocks[i], NULL, FAR);
+        clock_item_start(loop, &clocks[i], NULL, IN_AN_HOUR);
     }
     el_timer_cancel(loop, &clocks[3].timer);
     size_t left = 11;

@@ -63,6 +63,10 @@ static void detach_child(el_attached_t *attached) {
 
 int el_child_start(el_loop_t *loop, intptr_t process, void (*exited)(el_child_t *, void *),
                    void *ctx, el_child_t **out) {
+    /* A wait on what is no process, or without the right to wait, would be taken on and never end. */
+    if (WaitForSingleObject((HANDLE)process, 0) == WAIT_FAILED) {
+        return es_error_from_native(ES_DOMAIN_WIN32, (uint32_t)GetLastError(), ES_OP_OPEN);
+    }
     el_child_t *child = es_calloc(1, sizeof *child);
     if (child == NULL) {
         return ES_ENOMEM;

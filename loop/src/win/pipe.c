@@ -54,6 +54,16 @@ static void free_if_done(pipe_t *pipe) {
     }
 }
 
+/* The reader has gone: libuv calls that an end of file on the writing side too. */
+static el_reason_t write_reason_of(int status) {
+    el_reason_t reason = {el__from_uv(status), 0};
+    if (status == UV_EOF || status == UV_EPIPE) {
+        reason.code = ES_EPIPE;
+        reason.native = ERROR_BROKEN_PIPE;
+    }
+    return reason;
+}
+
 static el_reason_t reason_of(int status) {
     el_reason_t reason = {el__from_uv(status), 0};
     return reason;
@@ -90,6 +100,14 @@ static void sync_reading(pipe_t *pipe) {
     }
 }
 
+/* Closing a handle cancels what is pending on it only when it is the last one, and the owner still holds his. */
+static void cancel_pending(pipe_t *pipe) {
+    uv_os_fd_t handle;
+    if (!pipe->is_console && uv_fileno(&pipe->uv.handle, &handle) == 0) {
+        (void)CancelIoEx(handle, NULL);
+    }
+}
+
 static void sync(pipe_t *pipe) {
     if (pipe->closing) {
         return;
@@ -98,6 +116,7 @@ static void sync(pipe_t *pipe) {
         pipe->closing = true;
         pipe->loop->io_count--;
         pipe->loop->closing_count++;
+        cancel_pending(pipe);
         uv_close(&pipe->uv.handle, on_closed);
         return;
     }
@@ -266,7 +285,7 @@ static void on_written(uv_write_t *request, int status) {
     }
     if (status != 0) {
         pipe->in_flight = false;
-        el__stream_fail(pipe->stream, reason_of(status));
+        el__stream_fail(pipe->stream, write_reason_of(status));
     } else if (pipe->loop->interrupted) {
         pipe->sent_held = true;
         queue_sync(pipe);
@@ -298,7 +317,8 @@ static int send_several(el_stream_t *stream, const es_iov_t *iov, size_t count, 
     uv_buf_t buffer = uv_buf_init((char *)pipe->flight, (unsigned)pipe->flight_size);
     int status = uv_write(&pipe->request, &pipe->uv.stream, &buffer, 1, on_written);
     if (status != 0) {
-        return el__from_uv(status);
+        el__stream_fail(stream, write_reason_of(status));
+        return ES_ECANCELED;
     }
     pipe->in_flight = true;
     return ES_EAGAIN;
