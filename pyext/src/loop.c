@@ -1,29 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /* The Loop type: what there is once a loop, and what every type of the module asks of its loop.
  *
- * Owns the engine's loop from __new__ until _close_engine() or the end of the object. The attributes that asyncio.BaseEventLoop
- * keeps in its dictionary and that C must know (_debug, _closed, _thread_id, _stopping, _ready, _scheduled) are
- * descriptors here, so that code inherited from it reads and writes the one truth.
+ * Owns the engine's loop from __new__ until _close_engine() or the end of the object. The
+ * attributes that asyncio.BaseEventLoop keeps in its dictionary and that C must know (_debug,
+ * _closed, _thread_id, _stopping, _ready, _scheduled) are descriptors here, so that code inherited
+ * from it reads and writes the one truth.
  */
 #include "core.h"
 
 #include <string.h>
 
-/* -- what is wrong with this loop ------------------------------------------------------------------ */
+/* -- what is wrong with this loop -------------------------------------------------------------- */
 
 int ev_loop_refuse(ev_loop_t *self) {
     if (self->closed) {
         PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
     } else {
-        PyErr_SetString(PyExc_RuntimeError, "This event loop belongs to the parent process: it cannot be used "
-                                            "after os.fork(); create a new one in the child");
+        PyErr_SetString(PyExc_RuntimeError,
+                        "This event loop belongs to the parent process: it cannot be used "
+                        "after os.fork(); create a new one in the child");
     }
     return -1;
 }
 
-/* -- upcalls ----------------------------------------------------------------------------------------- */
+/* -- upcalls ----------------------------------------------------------------------------------- */
 
-PyObject *ev_loop_call(ev_loop_t *self, PyObject *context, PyObject *callable, PyObject *const *args, size_t nargs) {
+PyObject *ev_loop_call(ev_loop_t *self, PyObject *context, PyObject *callable,
+                       PyObject *const *args, size_t nargs) {
     if (context == NULL || self->depth > 0) {
         return PyObject_Vectorcall(callable, args, nargs, NULL);
     }
@@ -49,14 +52,16 @@ void ev_loop_exit(ev_loop_t *self) {
 }
 
 bool ev_loop_take_exit(ev_loop_t *self) {
-    if (!PyErr_ExceptionMatches(PyExc_SystemExit) && !PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+    if (!PyErr_ExceptionMatches(PyExc_SystemExit) &&
+        !PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
         return false;
     }
     ev_loop_exit(self);
     return true;
 }
 
-static int fill_report(ev_loop_t *self, PyObject *context, const char *message, PyObject *exception, PyObject *extra) {
+static int fill_report(ev_loop_t *self, PyObject *context, const char *message, PyObject *exception,
+                       PyObject *extra) {
     PyObject *text = PyUnicode_FromString(message);
     if (text == NULL) {
         return -1;
@@ -74,11 +79,13 @@ static int fill_report(ev_loop_t *self, PyObject *context, const char *message, 
 void ev_loop_report(ev_loop_t *self, const char *message, PyObject *extra) {
     PyObject *exception = PyErr_GetRaisedException();
     PyObject *handled = PyErr_GetHandledException();
-    PyErr_SetHandledException(exception); /* the handler may look at sys.exc_info(), as in an except block */
+    PyErr_SetHandledException(
+        exception); /* the handler may look at sys.exc_info(), as in an except block */
     PyObject *context = PyDict_New();
     PyObject *result = NULL;
     if (context != NULL && fill_report(self, context, message, exception, extra) == 0) {
-        result = PyObject_CallMethodOneArg((PyObject *)self, self->state->str_call_exception_handler, context);
+        result = PyObject_CallMethodOneArg((PyObject *)self,
+                                           self->state->str_call_exception_handler, context);
     }
     PyErr_SetHandledException(handled);
     Py_XDECREF(handled);
@@ -90,7 +97,7 @@ void ev_loop_report(ev_loop_t *self, const char *message, PyObject *extra) {
     Py_XDECREF(result);
 }
 
-/* -- life -------------------------------------------------------------------------------------------- */
+/* -- life -------------------------------------------------------------------------------------- */
 
 static PyObject *loop_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     (void)args;
@@ -117,13 +124,15 @@ static PyObject *loop_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
     return (PyObject *)self;
 }
 
-/* Ends everything that the engine has of ours. Callbacks that are dropped may run finalizers, which find a closed loop. */
+/* Ends everything that the engine has of ours. Callbacks that are dropped may run finalizers, which
+ * find a closed loop. */
 static int close_engine(ev_loop_t *self) {
     if (!self->initialised) {
         return 0;
     }
     if (self->el.running) {
-        return ES_EBUSY; /* also in a child that was forked by a callback: the turn is still on its stack */
+        /* Also in a child that was forked by a callback: the turn is still on its stack. */
+        return ES_EBUSY;
     }
     self->closed = true;
     ev_members_close(self);
@@ -160,6 +169,8 @@ static int loop_clear(PyObject *op) {
     (void)close_engine(self);
     Py_CLEAR(self->exit);
     Py_CLEAR(self->transports);
+    Py_CLEAR(self->spare_bytes);
+    Py_CLEAR(self->streaming_bytes);
     return 0;
 }
 
@@ -171,7 +182,8 @@ static void loop_dealloc(PyObject *op) {
     if (exception != NULL) {
         PyErr_SetRaisedException(exception);
     }
-    PyObject *module = ((ev_loop_t *)op)->module; /* the state's memory, which the lines above needed */
+    PyObject *module =
+        ((ev_loop_t *)op)->module; /* the state's memory, which the lines above needed */
     type->tp_free(op);
     Py_DECREF(type);
     Py_XDECREF(module);
@@ -188,7 +200,7 @@ static PyObject *loop_close_engine(PyObject *op, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
-/* -- state ------------------------------------------------------------------------------------------- */
+/* -- state ------------------------------------------------------------------------------------- */
 
 /* A forked child runs none of its parent's loops, whatever the parent was doing. */
 static bool is_running(ev_loop_t *self) {
@@ -332,7 +344,7 @@ static int set_transports(PyObject *op, PyObject *value, void *closure) {
     return 0;
 }
 
-/* -- the type ---------------------------------------------------------------------------------------- */
+/* -- the type ---------------------------------------------------------------------------------- */
 
 static PyMethodDef loop_methods[] = {
     {"is_running", loop_is_running, METH_NOARGS, PyDoc_STR("Whether the loop is running.")},
@@ -349,17 +361,22 @@ static PyGetSetDef loop_attributes[] = {
     {"_closed", get_closed, set_closed, NULL, NULL},
     {"_stopping", get_stopping, set_stopping, NULL, NULL},
     {"_thread_id", get_thread_id, set_thread_id, NULL, NULL},
-    {"_ready", get_ready, set_queue, PyDoc_STR("The handles that run in the next turn: a copy."), NULL},
-    {"_scheduled", get_scheduled, set_queue, PyDoc_STR("The timers that are set, in no order: a copy."), NULL},
+    {"_ready", get_ready, set_queue, PyDoc_STR("The handles that run in the next turn: a copy."),
+     NULL},
+    {"_scheduled", get_scheduled, set_queue,
+     PyDoc_STR("The timers that are set, in no order: a copy."), NULL},
     {"_transports", get_transports, set_transports, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-/* The methods that the other files give. Each table is static: a method may outlive the module's state. */
+/* The methods that the other files give. Each table is static: a method may outlive the module's
+ * state. */
 static int add_methods(PyTypeObject *type, PyMethodDef *table) {
     for (PyMethodDef *method = table; method->ml_name != NULL; method++) {
         PyObject *descriptor = PyDescr_NewMethod(type, method);
-        int failed = descriptor == NULL ? -1 : PyObject_SetAttrString((PyObject *)type, method->ml_name, descriptor);
+        int failed = descriptor == NULL
+                         ? -1
+                         : PyObject_SetAttrString((PyObject *)type, method->ml_name, descriptor);
         Py_XDECREF(descriptor);
         if (failed < 0) {
             return -1;
@@ -370,12 +387,18 @@ static int add_methods(PyTypeObject *type, PyMethodDef *table) {
 
 int ev_loop_type_init(ev_state_t *state) {
     PyMethodDef *const tables[] = {
-        ev_loop_schedule_methods, ev_loop_run_methods,      ev_loop_watch_methods,          ev_loop_child_methods,
-        ev_loop_sock_methods,     ev_loop_listener_methods, ev_loop_socket_transport_methods,
+        ev_loop_schedule_methods,
+        ev_loop_run_methods,
+        ev_loop_watch_methods,
+        ev_loop_child_methods,
+        ev_loop_sock_methods,
+        ev_loop_listener_methods,
+        ev_loop_socket_transport_methods,
         ev_loop_pipe_transport_methods,
     };
     PyType_Slot slots[] = {
-        {Py_tp_doc, PyDoc_STR("The C half of evenloop.Loop: scheduling, running, watching, transports.")},
+        {Py_tp_doc,
+         PyDoc_STR("The C half of evenloop.Loop: scheduling, running, watching, transports.")},
         {Py_tp_new, loop_new},
         {Py_tp_methods, loop_methods},
         {Py_tp_getset, loop_attributes},
