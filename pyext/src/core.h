@@ -103,8 +103,9 @@ struct ev_loop {
     el_timer_t slice;                    /* wakeup.h: bounds the waits while a user's wakeup descriptor can't be replaced */
     PyObject *exit;                      /* an exception that leaves the run: SystemExit, KeyboardInterrupt, a signal handler's */
     PyObject *transports;                /* loop._transports: Python transports by descriptor (a WeakValueDictionary), or NULL */
-    PyObject *spare_bytes;               /* stream_transport.c: a bytes object that nobody else refers to, or NULL */
+    PyObject *spare_bytes;               /* read_bytes.c: a bytes object that nobody else refers to, or NULL */
     size_t spare_capacity;               /* bytes that fit into it */
+    PyObject *streaming_bytes;           /* the same for streaming reads, EL_STREAMING_READ_SIZE long */
     ev_member_t *members;                /* see member.c */
     struct ev_watch *watches;            /* watch.c: all readers and writers */
     struct ev_child *children;           /* watch_child.c: all that are not closed */

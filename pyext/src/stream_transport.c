@@ -293,7 +293,6 @@ static const el_ready_ops_t start_ops = {start_run, start_drop};
 
 static void deliver(ev_transport_t *self, PyObject *bytes) {
     PyObject *result = call_protocol(self, self->state->str_data_received, bytes);
-    Py_DECREF(bytes);
     if (result == NULL) {
         ev_transport_fatal(self, "Fatal error: protocol.data_received() call failed.");
         return;
@@ -304,9 +303,11 @@ static void deliver(ev_transport_t *self, PyObject *bytes) {
 static void on_data(el_stream_t *stream, const void *base, size_t size) {
     ev_transport_t *self = ev_transport_of(stream);
     ev_transport_enter(self);
-    PyObject *bytes = PyBytes_FromStringAndSize(base, (Py_ssize_t)size);
+    ev_loop_t *loop = self->loop;
+    PyObject *bytes = ev_bytes_small(loop, base, size);
     if (bytes != NULL) {
         deliver(self, bytes);
+        ev_bytes_small_done(loop, bytes, size);
     } else {
         ev_transport_fatal(self, "Fatal read error on socket transport");
     }
@@ -359,7 +360,7 @@ static void on_get_buffer(el_stream_t *stream, size_t size_hint, es_iov_t *out) 
     out->size = 0;
     if (!self->buffered) {
         size_t size = size_hint == 0 ? EL_STREAMING_READ_SIZE : size_hint;
-        self->read_bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
+        self->read_bytes = ev_bytes_streaming(self->loop, size);
         if (self->read_bytes != NULL) {
             out->base = PyBytes_AS_STRING(self->read_bytes);
             out->size = size;
@@ -375,18 +376,46 @@ static void on_get_buffer(el_stream_t *stream, size_t size_hint, es_iov_t *out) 
     ev_transport_leave(self);
 }
 
+/* An object of its own size for a program that keeps what it gets: large reads shrink theirs, smaller ones are copied. */
+static PyObject *exact_bytes(ev_transport_t *self, PyObject *bytes, size_t size) {
+    size_t capacity = (size_t)PyBytes_GET_SIZE(bytes);
+    if (size > capacity / 2) {
+        if (size != capacity) {
+            (void)_PyBytes_Resize(&bytes, (Py_ssize_t)size);
+        }
+        return bytes;
+    }
+    PyObject *copy = PyBytes_FromStringAndSize(PyBytes_AS_STRING(bytes), (Py_ssize_t)size);
+    ev_bytes_streaming_done(self->loop, bytes, capacity);
+    return copy;
+}
+
+/* Mostly a program has done with the bytes when data_received returns. Then one large object, cut to the size of each read, serves all
+ * streaming reads without a copy, an allocation or a page fault. A program that kept its object gets fitting ones from then on. */
 static void filled_bytes(ev_transport_t *self, size_t size) {
+    ev_loop_t *loop = self->loop;
     PyObject *bytes = self->read_bytes;
+    size_t capacity = (size_t)PyBytes_GET_SIZE(bytes);
     self->read_bytes = NULL;
     if (size == 0) {
+        ev_bytes_streaming_done(loop, bytes, capacity);
+        return;
+    }
+    if (!EV_REUSES_BYTES || self->keeps_bytes) {
+        bytes = exact_bytes(self, bytes, size);
+        if (bytes == NULL) {
+            ev_transport_fatal(self, "Fatal read error on socket transport");
+            return;
+        }
+        deliver(self, bytes);
+        self->keeps_bytes = Py_REFCNT(bytes) > 1;
         Py_DECREF(bytes);
         return;
     }
-    if ((size_t)PyBytes_GET_SIZE(bytes) != size && _PyBytes_Resize(&bytes, (Py_ssize_t)size) < 0) {
-        ev_transport_fatal(self, "Fatal read error on socket transport");
-        return;
-    }
+    ev_bytes_reset(bytes, size);
     deliver(self, bytes);
+    self->keeps_bytes = Py_REFCNT(bytes) > 1;
+    ev_bytes_streaming_done(loop, bytes, capacity);
 }
 
 static void on_filled(el_stream_t *stream, size_t size) {

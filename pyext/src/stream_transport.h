@@ -64,6 +64,7 @@ typedef struct ev_transport {
     bool write_failed;    /* in debug mode the log says which side failed */
     bool accepted;        /* peer and local are filled */
     bool read_view_held;
+    bool keeps_bytes; /* the program kept the last object that a streaming read gave it */
     size_t high_water; /* as asked for; the engine has others while an empty waiter waits */
     size_t low_water;
 } ev_transport_t;
@@ -160,6 +161,13 @@ static inline ev_transport_t *ev_transport_of(el_stream_t *stream) {
 /* socket_view.c: the TransportSocket of a socket object; bind: the one in this dict of extra info belongs to this transport. */
 PyObject *ev_socket_view_new(ev_state_t *state, PyObject *sock);
 int ev_socket_view_bind(ev_state_t *state, PyObject *extra, PyObject *transport);
+
+/* read_bytes.c: the bytes object of a small read, and what to do with it after data_received (it takes the reference). */
+PyObject *ev_bytes_small(ev_loop_t *loop, const void *base, size_t size);
+void ev_bytes_small_done(ev_loop_t *loop, PyObject *bytes, size_t size);
+/* The same for a streaming read: memory of `size` bytes to read into; `capacity` is that size again. */
+PyObject *ev_bytes_streaming(ev_loop_t *loop, size_t size);
+void ev_bytes_streaming_done(ev_loop_t *loop, PyObject *bytes, size_t capacity);
 
 /* Around everything that the engine calls: nothing that the program does in between frees the stream under the engine's
  * feet. If ours has become the last reference, it is given up later, by a ready item. */
