@@ -18,6 +18,7 @@ BENCH_ARGS ?=
 # For make cpython-tests: another loop to compare with, and more arguments of tests/cpython/run.py.
 LOOP ?= evenloop
 CPYTHON_TESTS_ARGS ?=
+VERSIONS ?=
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 export PYTHON EVENLOOP_WINDOWS_PYTHON EVENLOOP_BUILD_DIR
 
@@ -78,6 +79,11 @@ cpython-tests: bootstrap-build ## CPython's own asyncio tests, unmodified, on ev
 	@mkdir -p $(B)/cpython-tests
 	@$(VENV)/bin/python tests/cpython/run.py --loop $(LOOP) --jobs $(JOBS) \
 	    --json $(B)/cpython-tests/$(LOOP).json --junit $(B)/cpython-tests/$(LOOP).xml $(CPYTHON_TESTS_ARGS)
+
+# 3.14 and 3.15 come from Debian's unstable distribution, in a folder under build/: a few minutes and 1.5 GB the first time.
+.PHONY: cpython-tests-all
+cpython-tests-all: bootstrap-build ## the same tests on every CPython, VERSIONS="3.11 3.12 3.13 3.14 3.15"
+	@LOOP=$(LOOP) JOBS=$(JOBS) CPYTHON_TESTS_ARGS="$(CPYTHON_TESTS_ARGS)" tools/cpython-tests-all $(VERSIONS)
 
 .PHONY: cpython-tests-windows
 cpython-tests-windows: windows ## the same tests of the Windows Python, under Wine
