@@ -26,7 +26,7 @@ B := $(EVENLOOP_BUILD_DIR)
 # Evaluated when used: before the bootstrap there may be no Python to ask.
 VENV = $$(tools/venv path)
 WINDOWS_C = $(B)/windows-x86_64
-PYTEST = -m pytest tests/python tests/programs -p no:cacheprovider
+PYTEST = -m pytest tests/python tests/programs -p no:cacheprovider -n $(JOBS)
 
 .PHONY: help
 help: ## this list
@@ -59,7 +59,7 @@ test-c: bootstrap-test ## the C tests (CMocka)
 .PHONY: test-python
 test-python: bootstrap-build ## the Python tests (pytest)
 	@tools/venv test
-	@$(VENV)/bin/python $(PYTEST) -n $(JOBS) $(PYTEST_ARGS)
+	@$(VENV)/bin/python $(PYTEST) $(PYTEST_ARGS)
 
 .PHONY: windows
 windows: bootstrap-windows tools ## a Windows Python with the package in it, ready for tools/winpython
@@ -69,7 +69,8 @@ windows: bootstrap-windows tools ## a Windows Python with the package in it, rea
 windows-test: windows ## the C tests and the same Python tests, under Wine
 	@EVENLOOP_WIN_TIMEOUT=120 ctest --test-dir $(WINDOWS_C) --no-tests=error --output-on-failure --timeout 150 \
 	    $(CTEST_ARGS)
-	@EVENLOOP_WIN_TIMEOUT=1500 PYTHONUTF8=1 tools/winpython $(PYTEST) -n $(JOBS) $(PYTEST_ARGS) </dev/null | tr -d '\r'
+	@PYTHONUTF8=1 $(B)/venv-tools/bin/python tools/pytest-by-file --jobs $(JOBS) tests/python tests/programs -- \
+	    tools/winpython $(PYTEST_ARGS)
 
 .PHONY: cpython-tests
 cpython-tests: bootstrap-build ## CPython's own asyncio tests, unmodified, on evenloop (docs/cpython-tests.md)
@@ -104,7 +105,7 @@ asan-c: bootstrap-test ## the C tests under the address and undefined-behaviour 
 asan-python: bootstrap-build ## the Python tests under the same sanitizers
 	@tools/venv test
 	@echo "==> building evenloop for the sanitizers"
-	@tools/asan-python $(PYTEST) -o timeout=240 $(PYTEST_ARGS)
+	@tools/asan-python $(PYTEST) -p pytest_leaks -o timeout=240 $(PYTEST_ARGS)
 
 .PHONY: tsan-c
 tsan-c: bootstrap-test ## the C tests under the thread sanitizer
