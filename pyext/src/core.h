@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of the extension module share: the module state, the loop object, and the few helpers that every type needs.
+/* What the files of the extension module share: the module state, the loop object, and the few
+ * helpers that every type needs.
  *
- * One module state per interpreter, heap types only, no static Python objects: sub-interpreters and free-threading are designed
- * in. A hot path reaches the state through the loop object that it holds anyway.
+ * One module state per interpreter, heap types only, no static Python objects: sub-interpreters and
+ * free-threading are designed in. A hot path reaches the state through the loop object that it
+ * holds anyway.
  */
 #ifndef EV_CORE_H
 #define EV_CORE_H
@@ -24,16 +26,20 @@ typedef struct ev_state ev_state_t;
 typedef struct ev_loop ev_loop_t;
 
 /* Interned attribute names and keywords: one row makes the field `str_NAME` and its string. */
-#define EV_STRINGS(row)                                                                                                    \
-    row(_callback) row(_args) row(_cancelled) row(_loop) row(_source_traceback) row(_repr) row(_context) row(_when)         \
-    row(_scheduled) row(call_exception_handler) row(connection_made) row(connection_lost) row(data_received)                \
-    row(eof_received) row(get_buffer) row(buffer_updated) row(pause_writing) row(resume_writing) row(message)               \
-    row(exception) row(handle) row(transport) row(protocol) row(context) row(socket) row(sockname) row(peername)            \
-    row(fileno) row(close) row(family) row(type) row(proto) row(getsockname) row(gettimeout) row(_attach) row(_detach)      \
-    row(source_traceback) row(_timer_handle_cancelled) row(set_result) row(set_exception) row(done) row(cancelled)          \
-    row(_asyncio_future_blocking) row(write) row(run) row(feed_data) row(_force_close) row(_current_handle)                \
-    row(_run) row(slow_callback_duration) row(_transports) row(_signal_handlers) row(is_closing) row(_process_self_data)   \
-    row(callback) row(delay) row(when) row(get)
+/* clang-format off */
+#define EV_STRINGS(row)                                                                           \
+    row(_callback) row(_args) row(_cancelled) row(_loop) row(_source_traceback) row(_repr)        \
+    row(_context) row(_when) row(_scheduled) row(call_exception_handler) row(connection_made)     \
+    row(connection_lost) row(data_received) row(eof_received) row(get_buffer)                     \
+    row(buffer_updated) row(pause_writing) row(resume_writing) row(message) row(exception)        \
+    row(handle) row(transport) row(protocol) row(context) row(socket) row(sockname)               \
+    row(peername) row(fileno) row(close) row(family) row(type) row(proto) row(getsockname)        \
+    row(gettimeout) row(_attach) row(_detach) row(source_traceback) row(_timer_handle_cancelled)  \
+    row(set_result) row(set_exception) row(done) row(cancelled) row(_asyncio_future_blocking)     \
+    row(write) row(run) row(feed_data) row(_force_close) row(_current_handle) row(_run)           \
+    row(slow_callback_duration) row(_transports) row(_signal_handlers) row(is_closing)            \
+    row(_process_self_data) row(callback) row(delay) row(when) row(get)
+/* clang-format on */
 
 struct ev_state {
     PyObject *module;
@@ -54,15 +60,17 @@ struct ev_state {
     PyObject *asyncio_threadsafe_handle; /* 3.14+; else NULL */
     PyObject *asyncio_transport;
     PyObject *asyncio_buffered_protocol;
-    PyObject *asyncio_trsock;        /* asyncio.trsock.TransportSocket */
+    PyObject *asyncio_trsock; /* asyncio.trsock.TransportSocket */
     PyObject *asyncio_logger;
-    PyObject *asyncio_helpers;       /* asyncio.format_helpers */
+    PyObject *asyncio_helpers; /* asyncio.format_helpers */
     PyObject *cancelled_error;
-    PyObject *socket_class;          /* socket.socket */
-    PyObject *socket_family;         /* sock_op.c: the descriptor of _socket.socket.family, a plain int */
-    PyObject *python;                /* evenloop._support: what C calls of ours in Python (texts, debug, rare paths) */
+    PyObject *socket_class; /* socket.socket */
+    /* sock_op.c: the descriptor of _socket.socket.family, a plain int */
+    PyObject *socket_family;
+    /* evenloop._support: what C calls of ours in Python (texts, debug, rare paths) */
+    PyObject *python;
     PyObject *empty_tuple;
-    PyObject *set_wakeup_fd;         /* signal.set_wakeup_fd, the function in C */
+    PyObject *set_wakeup_fd; /* signal.set_wakeup_fd, the function in C */
 #define EV_FIELD(name) PyObject *str_##name;
     EV_STRINGS(EV_FIELD)
 #undef EV_FIELD
@@ -71,17 +79,20 @@ struct ev_state {
 };
 
 ev_state_t *ev_state_of(PyObject *module);
-/* The state of the module that made this type, or one of its bases; NULL with an exception. Not for hot paths. */
+/* The state of the module that made this type, or one of its bases; NULL with an exception. Not for
+ * hot paths. */
 ev_state_t *ev_state_of_type(PyTypeObject *type);
 
-/* member.c: an object that the engine may call: a transport, a listener. While `held` the loop owns a reference to it (it reads, or has
- * something to deliver), and the garbage collector sees that reference through the loop. */
+/* member.c: an object that the engine may call: a transport, a listener. While `held` the loop owns
+ * a reference to it (it reads, or has something to deliver), and the garbage collector sees that
+ * reference through the loop. */
 typedef struct ev_member {
     struct ev_member *next;
     struct ev_member **link; /* what points at this one; NULL: not on a loop */
     PyObject *object;        /* borrowed; an own reference while `held` */
     bool held;
-    void (*loop_closing)(PyObject *object); /* forget the engine, it is about to close; the member has left the list already */
+    /* forget the engine, it is about to close; the member has left the list already */
+    void (*loop_closing)(PyObject *object);
 } ev_member_t;
 
 struct ev_loop {
@@ -90,25 +101,36 @@ struct ev_loop {
     ev_state_t *state;
     PyObject *module;                    /* whose state it is: given up last */
     PyThreadState *blocked_thread_state; /* saved while the lock is given back */
-    unsigned long thread_id;             /* of the running thread (PyThread_get_thread_ident), 0 when not running */
-    unsigned depth;                      /* Python frames of ours on the stack: >0 means a context is entered already */
+    /* of the running thread (PyThread_get_thread_ident), 0 when not running */
+    unsigned long thread_id;
+    /* Python frames of ours on the stack: >0 means a context is entered already */
+    unsigned depth;
     bool debug;
-    bool initialised;                    /* el is open */
-    bool stop_asked;                     /* loop._stopping: stays until the run's end has been tidied up */
-    bool closed;                         /* close() was called; the engine may still be open for a moment */
-    bool signals_main;                   /* runs in the main thread of the main interpreter: signals are watched while waiting */
-    int signal_fd;                       /* el_loop_signal_fd, -1 until needed */
-    int user_wakeup_fd;                  /* signal.set_wakeup_fd's, put back after each wait; -1: none */
-    uint32_t generation;                 /* es_process_generation when the loop was made */
-    el_timer_t slice;                    /* wakeup.h: bounds the waits while a user's wakeup descriptor can't be replaced */
-    PyObject *exit;                      /* an exception that leaves the run: SystemExit, KeyboardInterrupt, a signal handler's */
-    PyObject *transports;                /* loop._transports: Python transports by descriptor (a WeakValueDictionary), or NULL */
-    PyObject *spare_bytes;               /* read_bytes.c: a bytes object that nobody else refers to, or NULL */
-    size_t spare_capacity;               /* bytes that fit into it */
-    PyObject *streaming_bytes;           /* the same for streaming reads, EL_STREAMING_READ_SIZE long */
-    ev_member_t *members;                /* see member.c */
-    struct ev_watch *watches;            /* watch.c: all readers and writers */
-    struct ev_child *children;           /* watch_child.c: all that are not closed */
+    bool initialised; /* el is open */
+    /* loop._stopping: stays until the run's end has been tidied up */
+    bool stop_asked;
+    /* close() was called; the engine may still be open for a moment */
+    bool closed;
+    /* runs in the main thread of the main interpreter: signals are watched while waiting */
+    bool signals_main;
+    int signal_fd; /* el_loop_signal_fd, -1 until needed */
+    /* signal.set_wakeup_fd's, put back after each wait; -1: none */
+    int user_wakeup_fd;
+    uint32_t generation; /* es_process_generation when the loop was made */
+    /* wakeup.h: bounds the waits while a user's wakeup descriptor can't be replaced */
+    el_timer_t slice;
+    /* an exception that leaves the run: SystemExit, KeyboardInterrupt, a signal handler's */
+    PyObject *exit;
+    /* loop._transports: Python transports by descriptor (a WeakValueDictionary), or NULL */
+    PyObject *transports;
+    /* read_bytes.c: a bytes object that nobody else refers to, or NULL */
+    PyObject *spare_bytes;
+    size_t spare_capacity; /* bytes that fit into it */
+    /* the same for streaming reads, EL_STREAMING_READ_SIZE long */
+    PyObject *streaming_bytes;
+    ev_member_t *members;      /* see member.c */
+    struct ev_watch *watches;  /* watch.c: all readers and writers */
+    struct ev_child *children; /* watch_child.c: all that are not closed */
 };
 
 /* The loop that an engine loop is embedded in. */
@@ -116,7 +138,7 @@ static inline ev_loop_t *ev_loop_of(el_loop_t *el) {
     return (ev_loop_t *)((char *)el - offsetof(ev_loop_t, el));
 }
 
-/* loop.c --------------------------------------------------------------------------------------------------------------- */
+/* -- loop.c ------------------------------------------------------------------------------------ */
 
 /* Raises what ev_loop_check_closed found. Returns -1. */
 int ev_loop_refuse(ev_loop_t *self);
@@ -129,24 +151,28 @@ static inline int ev_loop_check_closed(ev_loop_t *self) {
     return 0;
 }
 
-/* An upcall from the engine into Python: enters `context` (NULL, or when a context of ours is entered already: calls as it
- * is), calls, leaves. New reference or NULL with an exception. */
-PyObject *ev_loop_call(ev_loop_t *self, PyObject *context, PyObject *callable, PyObject *const *args, size_t nargs);
+/* An upcall from the engine into Python: enters `context` (NULL, or when a context of ours is
+ * entered already: calls as it is), calls, leaves. New reference or NULL with an exception. */
+PyObject *ev_loop_call(ev_loop_t *self, PyObject *context, PyObject *callable,
+                       PyObject *const *args, size_t nargs);
 
-/* Ends the run with the current exception, whatever it is; the first one wins. Without a run it is reported as unraisable. */
+/* Ends the run with the current exception, whatever it is; the first one wins. Without a run it is
+ * reported as unraisable. */
 void ev_loop_exit(ev_loop_t *self);
 
-/* Takes the current exception. SystemExit and KeyboardInterrupt end the run with it, and true is returned; anything else stays
- * set and false is returned: the caller reports it in asyncio's way. */
+/* Takes the current exception. SystemExit and KeyboardInterrupt end the run with it, and true is
+ * returned; anything else stays set and false is returned: the caller reports it in asyncio's
+ * way. */
 bool ev_loop_take_exit(ev_loop_t *self);
 
-/* Calls loop.call_exception_handler({'message': ..., 'exception': current exception, extra...}) by attribute look-up,
- * after ev_loop_take_exit. Clears the exception. `extra`: dict or NULL. */
+/* Calls loop.call_exception_handler({'message': ..., 'exception': current exception, extra...}) by
+ * attribute look-up, after ev_loop_take_exit. Clears the exception. `extra`: dict or NULL. */
 void ev_loop_report(ev_loop_t *self, const char *message, PyObject *extra);
 
-/* member.c --------------------------------------------------------------------------------------------------------------- */
+/* -- member.c ---------------------------------------------------------------------------------- */
 
-void ev_member_join(ev_loop_t *loop, ev_member_t *member, PyObject *object, void (*loop_closing)(PyObject *object));
+void ev_member_join(ev_loop_t *loop, ev_member_t *member, PyObject *object,
+                    void (*loop_closing)(PyObject *object));
 void ev_member_leave(ev_member_t *member); /* idempotent; gives up the hold */
 void ev_member_hold(ev_member_t *member);
 void ev_member_release(ev_member_t *member); /* may free the object */
@@ -162,9 +188,10 @@ static inline PyObject *ev_call_method(PyObject *object, const char *name, PyObj
     return result;
 }
 
-/* errors.c --------------------------------------------------------------------------------------------------------------- */
+/* -- errors.c ---------------------------------------------------------------------------------- */
 
-/* The OSError of the right subclass for an evenshim code: errno and asyncio's (English) text, .winerror on Windows. New reference. */
+/* The OSError of the right subclass for an evenshim code: errno and asyncio's (English) text,
+ * .winerror on Windows. New reference. */
 PyObject *ev_error_new(ev_state_t *state, int code, uint32_t native);
 /* Sets it; returns NULL. */
 PyObject *ev_error_set(ev_state_t *state, int code);
@@ -172,17 +199,18 @@ static inline PyObject *ev_reason_new(ev_state_t *state, el_reason_t reason) {
     return ev_error_new(state, reason.code, reason.native);
 }
 
-/* address.c -------------------------------------------------------------------------------------------------------------- */
+/* -- address.c --------------------------------------------------------------------------------- */
 
-/* The Python form of an address as the socket module gives it: ('127.0.0.1', 80), ('::1', 80, 0, 0), 'path' or b'\0abstract'. */
+/* The Python form of an address as the socket module gives it: ('127.0.0.1', 80), ('::1', 80, 0,
+ * 0), 'path' or b'\0abstract'. */
 PyObject *ev_address_new(const es_addr_t *addr);
-/* The descriptor of an int or an object with fileno(); ValueError texts as in selectors ('Invalid file object: ...',
- * 'Invalid file descriptor: ...'). 0 or -1. */
+/* The descriptor of an int or an object with fileno(); ValueError texts as in selectors ('Invalid
+ * file object: ...', 'Invalid file descriptor: ...'). 0 or -1. */
 int ev_fileno(ev_state_t *state, PyObject *fileobj, es_sock_t *fd);
 /* The same, where a negative number is an answer: that of a closed socket. */
 int ev_fileno_signed(ev_state_t *state, PyObject *fileobj, Py_ssize_t *fd);
 
-/* types: each makes its heap type and stores it in the state; 0 or -1 ----------------------------------------------- */
+/* types: each makes its heap type and stores it in the state; 0 or -1 */
 int ev_loop_type_init(ev_state_t *state);
 int ev_handle_types_init(ev_state_t *state);
 int ev_stream_transport_type_init(ev_state_t *state);
@@ -192,48 +220,57 @@ int ev_socket_view_type_init(ev_state_t *state);
 int ev_sock_op_type_init(ev_state_t *state);
 int ev_child_watch_type_init(ev_state_t *state);
 
-/* Methods that other files add to the Loop type (NULL-terminated): readers and writers, sock_*, transports. */
-extern PyMethodDef ev_loop_run_methods[];       /* loop_run.c: _run_turns _run_once stop _process_signals ... */
-extern PyMethodDef ev_loop_schedule_methods[];  /* schedule.c: call_soon call_later call_at call_soon_threadsafe _add_callback ... */
-extern PyMethodDef ev_loop_watch_methods[];     /* watch.c: add_reader remove_reader add_writer remove_writer _add_reader _remove_reader
-                                                  _add_writer _remove_writer _ensure_fd_no_transport */
-extern PyMethodDef ev_loop_child_methods[];     /* watch_child.c: _watch_child */
-extern PyMethodDef ev_loop_sock_methods[];      /* sock_op.c: sock_recv sock_recv_into sock_recvfrom sock_recvfrom_into sock_sendall sock_sendto
-                                                  sock_accept */
-extern PyMethodDef ev_loop_socket_transport_methods[]; /* transport_socket.c: _make_socket_transport */
-extern PyMethodDef ev_loop_listener_methods[];  /* listener.c: _start_listener _stop_listener */
+/* Methods that other files add to the Loop type (NULL-terminated): readers and writers, sock_*,
+ * transports. */
+/* loop_run.c: _run_turns _run_once stop _process_signals ... */
+extern PyMethodDef ev_loop_run_methods[];
+/* schedule.c: call_soon call_later call_at call_soon_threadsafe _add_callback ... */
+extern PyMethodDef ev_loop_schedule_methods[];
+/* watch.c: add_reader remove_reader add_writer remove_writer _add_reader _remove_reader _add_writer
+ * _remove_writer _ensure_fd_no_transport */
+extern PyMethodDef ev_loop_watch_methods[];
+extern PyMethodDef ev_loop_child_methods[]; /* watch_child.c: _watch_child */
+/* sock_op.c: sock_recv sock_recv_into sock_recvfrom sock_recvfrom_into sock_sendall sock_sendto
+ * sock_accept */
+extern PyMethodDef ev_loop_sock_methods[];
+/* transport_socket.c: _make_socket_transport */
+extern PyMethodDef ev_loop_socket_transport_methods[];
+extern PyMethodDef ev_loop_listener_methods[]; /* listener.c: _start_listener _stop_listener */
 extern PyMethodDef ev_loop_pipe_transport_methods[]; /* pipe_transport.c: _make_pipe_transport */
 
-/* watch.c ---------------------------------------------------------------------------------------------------------------- */
+/* -- watch.c ----------------------------------------------------------------------------------- */
 
 /* The handles that readers and writers hold, for the garbage collector. */
 int ev_watch_traverse(ev_loop_t *self, visitproc visit, void *arg);
 /* Lets go of all readers and writers, before the engine is closed. */
 void ev_watch_clear(ev_loop_t *self);
 
-/* watch_child.c ---------------------------------------------------------------------------------------------------------- */
+/* -- watch_child.c ----------------------------------------------------------------------------- */
 
 int ev_child_traverse(ev_loop_t *self, visitproc visit, void *arg);
 void ev_child_clear(ev_loop_t *self);
 
-/* loop_run.c ------------------------------------------------------------------------------------------------------------- */
+/* -- loop_run.c -------------------------------------------------------------------------------- */
 
 extern const el_hooks_t ev_loop_hooks;
 
-/* schedule.c ------------------------------------------------------------------------------------------------------------- */
+/* -- schedule.c -------------------------------------------------------------------------------- */
 
 /* Snapshots of the ready queue and of the timers, as lists of handles. */
 PyObject *ev_schedule_ready(ev_loop_t *self);
 PyObject *ev_schedule_timers(ev_loop_t *self);
 int ev_schedule_traverse(ev_loop_t *self, visitproc visit, void *arg);
 
-/* handle.c --------------------------------------------------------------------------------------------------------------- */
+/* -- handle.c ---------------------------------------------------------------------------------- */
 
-/* A handle for callback(*args) in `context` (NULL: a copy of the current one), not scheduled. New reference. */
-PyObject *ev_handle_new(ev_loop_t *loop, PyObject *callback, PyObject *const *args, size_t nargs, PyObject *context);
+/* A handle for callback(*args) in `context` (NULL: a copy of the current one), not scheduled. New
+ * reference. */
+PyObject *ev_handle_new(ev_loop_t *loop, PyObject *callback, PyObject *const *args, size_t nargs,
+                        PyObject *context);
 /* Queues it for the next turn (the queue takes its own reference). */
 void ev_handle_schedule(ev_loop_t *loop, PyObject *handle);
-/* Runs a handle now (its callback in its context; errors in asyncio's way; slow-callback warning in debug mode). Cancelled: no effect. */
+/* Runs a handle now (its callback in its context; errors in asyncio's way; slow-callback warning in
+ * debug mode). Cancelled: no effect. */
 void ev_handle_run(ev_loop_t *loop, PyObject *handle);
 bool ev_handle_is_cancelled(ev_loop_t *loop, PyObject *handle);
 /* Handle.cancel(). */
