@@ -52,6 +52,13 @@ el_reason_t el__reason(int code);
 void el__attach(el_loop_t *loop, el_attached_t *attached, void (*detach)(el_attached_t *attached));
 void el__detach(el_attached_t *attached); /* idempotent */
 
+/* Whether a deadline is certainly not due, going by libuv's cached time, which must be fresh: it spares reading the
+ * clock again for timers that are far off. The margin covers the coarse clock that libuv may read on Linux,
+ * which lags by up to a tick. */
+static inline bool el__surely_later(const el_loop_t *loop, uint64_t deadline_ns) {
+    return deadline_ns / 1000000u > uv_now(&loop->uv) + 5;
+}
+
 /* wake.c */
 
 /* Moves what was posted to the end of the ready queue, oldest first. */

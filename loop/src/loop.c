@@ -137,8 +137,6 @@ static void arm_wait_timer(el_loop_t *loop, uint64_t deadline_ns) {
         }
         return;
     }
-    /* libuv counts the wait from its cached time, which the callbacks since the last poll made old. */
-    uv_update_time(&loop->uv);
     uint64_t deadline_ms = deadline_ns / 1000000u + (deadline_ns % 1000000u != 0 ? 1 : 0);
     if (deadline_ms != loop->wait_deadline_ms) {
         uint64_t now_ms = uv_now(&loop->uv);
@@ -160,6 +158,11 @@ static uint64_t wait_deadline(el_loop_t *loop, uint64_t timeout_ns) {
     uint64_t deadline = el__timers_first(loop);
     if (deadline == EL_NEVER && timeout_ns == EL_NEVER) {
         return EL_NEVER;
+    }
+    /* libuv counts the wait from its cached time, which the callbacks since the last poll made old. */
+    uv_update_time(&loop->uv);
+    if (timeout_ns == EL_NEVER && el__surely_later(loop, deadline)) {
+        return deadline;
     }
     uint64_t now = el_now_ns();
     if (deadline <= now) {
@@ -196,6 +199,8 @@ static int poll_phase(el_loop_t *loop, uint64_t timeout_ns) {
             ++loop->polls_skipped >= POLL_SKIP_MAX) {
             loop->polls_skipped = 0;
             (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
+        } else if (loop->heap_count != 0) {
+            uv_update_time(&loop->uv);
         }
     }
     if (loop->polls_broken != NULL) {
@@ -243,7 +248,7 @@ static int turn(el_loop_t *loop, uint64_t timeout_ns) {
     if (code != 0 || loop->interrupted) {
         return code;
     }
-    if (loop->heap_count != 0) {
+    if (loop->heap_count != 0 && !el__surely_later(loop, el__timers_first(loop))) {
         begin_phase(loop);
         el__timers_run(loop);
         end_phase(loop);
