@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Accepted connections that speak TLS.
 
-The C listener hands each one to :func:`accept_tls`; from there it is asyncio's own SSLProtocol over our
-stream transport, with the error handling that asyncio's selector loop has for incoming connections.
+The C listener hands each one to :func:`accept_tls`; from there it is asyncio's own SSLProtocol
+over our stream transport, with the error handling that asyncio's selector loop has for incoming
+connections.
 """
 
 from __future__ import annotations

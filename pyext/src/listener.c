@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* _core.Listener: accepted connections, from the engine to a protocol with its transport.
  *
- * It does what asyncio's _accept_connection and _accept_connection2 do, without a task per connection: the protocol factory runs in a copy of
- * the context in which serving began, and that copy becomes the connection's. TLS goes back to Python, to asyncio's own SSLProtocol.
- * A connection that can't be set up is closed alone and, as in asyncio, reported in debug mode; listening goes on.
+ * It does what asyncio's _accept_connection and _accept_connection2 do, without a task per
+ * connection: the protocol factory runs in a copy of the context in which serving began, and
+ * that copy becomes the connection's. TLS goes back to Python, to asyncio's own SSLProtocol. A
+ * connection that can't be set up is closed alone and, as in asyncio, reported in debug mode;
+ * listening goes on.
  */
 #include "stream_transport.h"
 
@@ -24,9 +26,10 @@ typedef struct ev_listener {
     bool nodelay;
 } ev_listener_t;
 
-/* One accepted connection -------------------------------------------------------------------------------------------------- */
+/* One accepted connection ---------------------------------------------------------------------- */
 
-/* The socket object of an accepted descriptor, which it owns from then on. socket.accept() would do the same, with one system call more. */
+/* The socket object of an accepted descriptor, which it owns from then on. socket.accept() would
+ * do the same, with one system call more. */
 static PyObject *new_socket(ev_listener_t *self, es_sock_t fd) {
     PyObject *fileno = PyLong_FromLongLong((long long)fd);
     if (fileno == NULL) {
@@ -36,7 +39,8 @@ static PyObject *new_socket(ev_listener_t *self, es_sock_t fd) {
     PyObject *sock = PyObject_Vectorcall(self->loop->state->socket_class, args, 4, NULL);
     Py_DECREF(fileno);
 #ifndef SOCK_NONBLOCK
-    /* Where the type has no such flag, the object must be told that its descriptor does not block. */
+    /* Where the type has no such flag, the object must be told that its descriptor does not
+     * block. */
     PyObject *done = sock == NULL ? NULL : ev_call_method(sock, "setblocking", Py_False);
     if (sock != NULL && done == NULL) {
         PyObject *exc = PyErr_GetRaisedException();
@@ -79,8 +83,8 @@ static bool family_is_known(int family) {
 }
 
 /* The factory may have closed the listener: its loop is passed. */
-static PyObject *serve_plain(ev_listener_t *self, ev_loop_t *loop, PyObject *sock, es_sock_t fd, const es_addr_t *peer,
-                             PyObject *protocol, PyObject *context) {
+static PyObject *serve_plain(ev_listener_t *self, ev_loop_t *loop, PyObject *sock, es_sock_t fd,
+                             const es_addr_t *peer, PyObject *protocol, PyObject *context) {
     ev_transport_args_t how = {
         .owner = sock,
         .protocol = protocol,
@@ -102,15 +106,24 @@ static PyObject *serve_plain(ev_listener_t *self, ev_loop_t *loop, PyObject *soc
 }
 
 /* Hands the socket to evenloop._support.accept_tls, which owns it from then on. */
-static void serve_tls(ev_listener_t *self, ev_loop_t *loop, PyObject *sock, const es_addr_t *peer, PyObject *context) {
+static void serve_tls(ev_listener_t *self, ev_loop_t *loop, PyObject *sock, const es_addr_t *peer,
+                      PyObject *context) {
     PyObject *extra = peer_extra(loop->state, sock, peer);
-    PyObject *accept = extra == NULL ? NULL : PyObject_GetAttrString(loop->state->python, "accept_tls");
+    PyObject *accept = extra == NULL ? NULL
+                                     : PyObject_GetAttrString(loop->state->python, "accept_tls");
     PyObject *result = NULL;
     if (accept != NULL) {
         PyObject *none = Py_None;
         PyObject *args[9] = {
-            (PyObject *)loop, self->factory, sock, extra, self->sslcontext, self->server == NULL ? none : self->server,
-            self->handshake_timeout, self->shutdown_timeout, context,
+            (PyObject *)loop,
+            self->factory,
+            sock,
+            extra,
+            self->sslcontext,
+            self->server == NULL ? none : self->server,
+            self->handshake_timeout,
+            self->shutdown_timeout,
+            context,
         };
         result = PyObject_Vectorcall(accept, args, 9, NULL);
     }
@@ -138,7 +151,8 @@ static void setup_failed(ev_loop_t *loop, PyObject *sock, PyObject *protocol) {
         PyErr_Clear();
         return;
     }
-    PyObject *extra = protocol == NULL ? NULL : Py_BuildValue("{OO}", loop->state->str_protocol, protocol);
+    PyObject *extra = protocol == NULL ? NULL
+                                       : Py_BuildValue("{OO}", loop->state->str_protocol, protocol);
     ev_loop_report(loop, "Error on transport creation for incoming connection", extra);
     Py_XDECREF(extra);
 }
@@ -150,9 +164,9 @@ static void log_connection(ev_listener_t *self, PyObject *sock, const es_addr_t 
         PyErr_Clear();
         address = Py_NewRef(Py_None);
     }
-    PyObject *logged = PyObject_CallMethod(self->loop->state->asyncio_logger, "debug", "sOOO",
-                                           "%r got a new connection from %r: %r",
-                                           self->server == NULL ? Py_None : self->server, address, sock);
+    PyObject *logged = PyObject_CallMethod(
+        self->loop->state->asyncio_logger, "debug", "sOOO", "%r got a new connection from %r: %r",
+        self->server == NULL ? Py_None : self->server, address, sock);
     if (logged == NULL) {
         PyErr_WriteUnraisable((PyObject *)self);
     }
@@ -176,7 +190,9 @@ static void serve(ev_listener_t *self, PyObject *sock, es_sock_t fd, const es_ad
         return;
     }
     PyObject *protocol = ev_loop_call(loop, context, self->factory, NULL, 0);
-    PyObject *transport = protocol == NULL ? NULL : serve_plain(self, loop, sock, fd, peer, protocol, context);
+    PyObject *transport = protocol == NULL
+                              ? NULL
+                              : serve_plain(self, loop, sock, fd, peer, protocol, context);
     if (transport == NULL) {
         setup_failed(loop, sock, protocol);
     }
@@ -217,7 +233,10 @@ static void on_failed(el_listener_t *engine, el_reason_t reason, bool pausing) {
     PyErr_Clear();
     if (exc != NULL) {
         PyErr_SetRaisedException(exc);
-        ev_loop_report(self->loop, pausing ? "socket.accept() out of system resource" : "Exception in socket.accept()", extra);
+        ev_loop_report(self->loop,
+                       pausing ? "socket.accept() out of system resource"
+                               : "Exception in socket.accept()",
+                       extra);
     }
     Py_XDECREF(extra);
     Py_XDECREF(view);
@@ -226,7 +245,7 @@ static void on_failed(el_listener_t *engine, el_reason_t reason, bool pausing) {
 
 static const el_listener_ops_t listener_ops = {on_accepted, on_failed};
 
-/* Life --------------------------------------------------------------------------------------------------------------------- */
+/* Life ----------------------------------------------------------------------------------------- */
 
 static void stop(ev_listener_t *self) {
     if (self->loop == NULL) {
@@ -311,8 +330,8 @@ static PyObject *start_listener(PyObject *op, PyObject *args) {
     ev_loop_t *loop = (ev_loop_t *)op;
     PyObject *factory, *sock, *sslcontext, *server, *handshake_timeout, *shutdown_timeout, *context;
     int backlog;
-    if (!PyArg_ParseTuple(args, "OOOOiOOO:_start_listener", &factory, &sock, &sslcontext, &server, &backlog,
-                          &handshake_timeout, &shutdown_timeout, &context) ||
+    if (!PyArg_ParseTuple(args, "OOOOiOOO:_start_listener", &factory, &sock, &sslcontext, &server,
+                          &backlog, &handshake_timeout, &shutdown_timeout, &context) ||
         ev_loop_check_closed(loop) < 0) {
         return NULL;
     }
@@ -360,14 +379,17 @@ static PyObject *stop_listener(PyObject *op, PyObject *sock) {
 
 PyMethodDef ev_loop_listener_methods[] = {
     {"_start_listener", start_listener, METH_VARARGS,
-     PyDoc_STR("_start_listener($self, protocol_factory, sock, sslcontext, server, backlog, ssl_handshake_timeout, "
-               "ssl_shutdown_timeout, context)\n--\n\nAccepts from a listening socket; context None: the current one.")},
+     PyDoc_STR("_start_listener($self, protocol_factory, sock, sslcontext, server, backlog, "
+               "ssl_handshake_timeout, "
+               "ssl_shutdown_timeout, context)\n--\n\nAccepts from a listening socket; context "
+               "None: the current one.")},
     {"_stop_listener", stop_listener, METH_O,
-     PyDoc_STR("_stop_listener($self, sock)\n--\n\nEnds _start_listener. Whether it had begun. The socket stays open.")},
+     PyDoc_STR("_stop_listener($self, sock)\n--\n\nEnds _start_listener. Whether it had begun. The "
+               "socket stays open.")},
     {NULL, NULL, 0, NULL},
 };
 
-/* The type ------------------------------------------------------------------------------------------------------------------- */
+/* The type ------------------------------------------------------------------------------------- */
 
 static int listener_traverse(PyObject *op, visitproc visit, void *arg) {
     ev_listener_t *self = (ev_listener_t *)op;

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* The objects that the engine may call, as a list of their loop.
  *
- * An asyncio transport lives as long as its loop watches its socket: the selector's map refers to it. The engine's own structures can't be seen by the
- * garbage collector, so the reference is kept here, where the loop's tp_traverse finds it: a loop and its connections that
- * nobody else knows are collected together, and a connection that nobody watches any more is collected alone, with asyncio's warning.
+ * An asyncio transport lives as long as its loop watches its socket: the selector's map refers
+ * to it. The engine's own structures can't be seen by the garbage collector, so the reference is
+ * kept here, where the loop's tp_traverse finds it: a loop and its connections that nobody else
+ * knows are collected together, and a connection that nobody watches any more is collected
+ * alone, with asyncio's warning.
  */
 #include "core.h"
 
-void ev_member_join(ev_loop_t *loop, ev_member_t *member, PyObject *object, void (*loop_closing)(PyObject *object)) {
+void ev_member_join(ev_loop_t *loop, ev_member_t *member, PyObject *object,
+                    void (*loop_closing)(PyObject *object)) {
     member->object = object;
     member->held = false;
     member->loop_closing = loop_closing;

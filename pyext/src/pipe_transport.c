@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* _core.ReadPipeTransport and _core.WritePipeTransport: pipes, FIFOs and terminals over el_stream's pipe backend.
+/* _core.ReadPipeTransport and _core.WritePipeTransport: pipes, FIFOs and terminals over el_stream's
+ * pipe backend.
  *
- * They behave as asyncio.unix_events' pipe transports on every system: at end of file eof_received and then connection_lost(None)
- * whatever the protocol answers, a write end that ends when its reader goes, write_eof that closes. The object passed in is
- * extra info 'pipe' and is closed at the end; the engine moves bytes through a descriptor of the C library for it.
+ * They behave as asyncio.unix_events' pipe transports on every system: at end of file
+ * eof_received and then connection_lost(None) whatever the protocol answers, a write end that
+ * ends when its reader goes, write_eof that closes. The object passed in is extra info 'pipe'
+ * and is closed at the end; the engine moves bytes through a descriptor of the C library for it.
  */
 #include "stream_transport.h"
 
 #define KEYWORDS(function) (PyCFunction)(void (*)(void))(function)
 
-#define COMMON_METHODS                                                                                                     \
-    {"get_extra_info", KEYWORDS(ev_transport_get_extra_info), METH_VARARGS | METH_KEYWORDS, NULL},                         \
-        {"is_closing", ev_transport_is_closing, METH_NOARGS, NULL}, {"close", ev_transport_close, METH_NOARGS, NULL},      \
-        {"set_protocol", ev_transport_py_set_protocol, METH_O, NULL},                                                      \
-        {"get_protocol", ev_transport_get_protocol, METH_NOARGS, NULL},                                                    \
-        {"_force_close", ev_transport_py_force_close, METH_O, NULL}, {                                                     \
-        "_fatal_error", KEYWORDS(ev_transport_py_fatal_error), METH_VARARGS | METH_KEYWORDS, NULL                          \
+#define COMMON_METHODS                                                                             \
+    {"get_extra_info", KEYWORDS(ev_transport_get_extra_info), METH_VARARGS | METH_KEYWORDS, NULL}, \
+        {"is_closing", ev_transport_is_closing, METH_NOARGS, NULL},                                \
+        {"close", ev_transport_close, METH_NOARGS, NULL},                                          \
+        {"set_protocol", ev_transport_py_set_protocol, METH_O, NULL},                              \
+        {"get_protocol", ev_transport_get_protocol, METH_NOARGS, NULL},                            \
+        {"_force_close", ev_transport_py_force_close, METH_O, NULL}, {                             \
+        "_fatal_error", KEYWORDS(ev_transport_py_fatal_error), METH_VARARGS | METH_KEYWORDS, NULL  \
     }
 
 static PyMethodDef read_methods[] = {
@@ -32,7 +35,8 @@ static PyMethodDef write_methods[] = {
     {"writelines", ev_transport_writelines, METH_O, NULL},
     {"write_eof", ev_transport_write_eof, METH_NOARGS, NULL},
     {"can_write_eof", ev_transport_can_write_eof, METH_NOARGS, NULL},
-    {"set_write_buffer_limits", KEYWORDS(ev_transport_set_limits), METH_VARARGS | METH_KEYWORDS, NULL},
+    {"set_write_buffer_limits", KEYWORDS(ev_transport_set_limits), METH_VARARGS | METH_KEYWORDS,
+     NULL},
     {"get_write_buffer_limits", ev_transport_get_limits, METH_NOARGS, NULL},
     {"get_write_buffer_size", ev_transport_get_size, METH_NOARGS, NULL},
     {"abort", ev_transport_abort, METH_NOARGS, NULL},
@@ -45,20 +49,23 @@ static PyObject *new_extra(PyObject *pipe, PyObject *extra) {
     if (copy == NULL) {
         return NULL;
     }
-    if ((extra != Py_None && PyDict_Update(copy, extra) < 0) || PyDict_SetItemString(copy, "pipe", pipe) < 0) {
+    if ((extra != Py_None && PyDict_Update(copy, extra) < 0) ||
+        PyDict_SetItemString(copy, "pipe", pipe) < 0) {
         Py_CLEAR(copy);
     }
     return copy;
 }
 
 static PyObject *new_transport(ev_loop_t *loop, const ev_transport_args_t *how, bool writable) {
-    PyTypeObject *type = writable ? loop->state->write_pipe_transport_type : loop->state->pipe_transport_type;
+    PyTypeObject *type = writable ? loop->state->write_pipe_transport_type
+                                  : loop->state->pipe_transport_type;
     ev_transport_kind_t kind = writable ? EV_TRANSPORT_WRITE_PIPE : EV_TRANSPORT_READ_PIPE;
     ev_transport_t *self = ev_transport_alloc(loop, type, kind, how);
     if (self == NULL) {
         return NULL;
     }
-    int code = el_stream_open_pipe(&self->stream, &loop->el, (int)how->fd, writable ? EL_PIPE_WRITABLE : EL_PIPE_READABLE,
+    int code = el_stream_open_pipe(&self->stream, &loop->el, (int)how->fd,
+                                   writable ? EL_PIPE_WRITABLE : EL_PIPE_READABLE,
                                    &ev_transport_ops);
     if (code != 0) {
         ev_error_set(loop->state, code);
@@ -77,7 +84,8 @@ static PyObject *make_pipe_transport(PyObject *op, PyObject *args) {
     ev_transport_args_t how = {.fd = ES_SOCK_INVALID};
     PyObject *waiter, *extra;
     int file, writable;
-    if (!PyArg_ParseTuple(args, "OiOOOp:_make_pipe_transport", &how.owner, &file, &how.protocol, &waiter, &extra, &writable) ||
+    if (!PyArg_ParseTuple(args, "OiOOOp:_make_pipe_transport", &how.owner, &file, &how.protocol,
+                          &waiter, &extra, &writable) ||
         ev_loop_check_closed(loop) < 0) {
         return NULL;
     }
@@ -95,18 +103,23 @@ static PyObject *make_pipe_transport(PyObject *op, PyObject *args) {
 PyMethodDef ev_loop_pipe_transport_methods[] = {
     {"_make_pipe_transport", make_pipe_transport, METH_VARARGS,
      PyDoc_STR("_make_pipe_transport($self, pipe, file, protocol, waiter, extra, writable)\n--\n\n"
-               "A transport that owns `pipe` and reads or writes through `file`, a descriptor of the C library for it. On Windows "
+               "A transport that owns `pipe` and reads or writes through `file`, a descriptor of "
+               "the C library for it. On Windows "
                "the engine takes a copy of `file`, which stays the caller's.")},
     {NULL, NULL, 0, NULL},
 };
 
 int ev_pipe_transport_type_init(ev_state_t *state) {
     PyObject *transports = PyImport_ImportModule("asyncio.transports");
-    PyObject *reader = transports == NULL ? NULL : PyObject_GetAttrString(transports, "ReadTransport");
-    PyObject *writer = reader == NULL ? NULL : PyObject_GetAttrString(transports, "_FlowControlMixin");
+    PyObject *reader = transports == NULL ? NULL
+                                          : PyObject_GetAttrString(transports, "ReadTransport");
+    PyObject *writer = reader == NULL ? NULL
+                                      : PyObject_GetAttrString(transports, "_FlowControlMixin");
     if (writer != NULL) {
-        state->pipe_transport_type = ev_transport_type_new(state, "evenloop._core.ReadPipeTransport", read_methods, reader);
-        state->write_pipe_transport_type = ev_transport_type_new(state, "evenloop._core.WritePipeTransport", write_methods, writer);
+        state->pipe_transport_type = ev_transport_type_new(
+            state, "evenloop._core.ReadPipeTransport", read_methods, reader);
+        state->write_pipe_transport_type = ev_transport_type_new(
+            state, "evenloop._core.WritePipeTransport", write_methods, writer);
     }
     Py_XDECREF(writer);
     Py_XDECREF(reader);

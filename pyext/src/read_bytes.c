@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* Where the bytes objects of reads come from.
  *
- * Most programs have done with an object when data_received returns. If nobody else refers to it then, nobody can tell that the next read
- * uses it again. The loop keeps one for small reads and one for streaming reads; each is in the hands of at most one read at a
- * time. What would break it: an object whose reference count does not tell who holds it (EV_REUSES_BYTES).
+ * Most programs have done with an object when data_received returns. If nobody else refers to it
+ * then, nobody can tell that the next read uses it again. The loop keeps one for small reads and
+ * one for streaming reads; each is in the hands of at most one read at a time. What would break
+ * it: an object whose reference count does not tell who holds it (EV_REUSES_BYTES).
  */
 #include "stream_transport.h"
 
-/* The objects of the bytes between pymalloc's limit and the size of the loop's buffer come from malloc, at a sixth of what an echoed message
- * costs in user space. If the program has not kept the object, the loop does, for the next read of about that size: no
- * more than an eighth (and 256 bytes) of an object that is kept then lies idle. */
+/* The objects of the bytes between pymalloc's limit and the size of the loop's buffer come from
+ * malloc, at a sixth of what an echoed message costs in user space. If the program has not kept
+ * the object, the loop does, for the next read of about that size: no more than an eighth (and
+ * 256 bytes) of an object that is kept then lies idle. */
 #define SPARE_SIZE_MIN 480u
 
 PyObject *ev_bytes_small(ev_loop_t *loop, const void *base, size_t size) {
@@ -34,7 +36,8 @@ PyObject *ev_bytes_small(ev_loop_t *loop, const void *base, size_t size) {
 }
 
 void ev_bytes_small_done(ev_loop_t *loop, PyObject *bytes, size_t size) {
-    if (EV_REUSES_BYTES && size >= SPARE_SIZE_MIN && Py_REFCNT(bytes) == 1 && loop->spare_bytes == NULL) {
+    if (EV_REUSES_BYTES && size >= SPARE_SIZE_MIN && Py_REFCNT(bytes) == 1 &&
+        loop->spare_bytes == NULL) {
         loop->spare_bytes = bytes;
     } else {
         Py_DECREF(bytes);
@@ -52,7 +55,8 @@ PyObject *ev_bytes_streaming(ev_loop_t *loop, size_t size) {
 }
 
 void ev_bytes_streaming_done(ev_loop_t *loop, PyObject *bytes, size_t capacity) {
-    if (EV_REUSES_BYTES && capacity == EL_STREAMING_READ_SIZE && loop->streaming_bytes == NULL && Py_REFCNT(bytes) == 1) {
+    if (EV_REUSES_BYTES && capacity == EL_STREAMING_READ_SIZE && loop->streaming_bytes == NULL &&
+        Py_REFCNT(bytes) == 1) {
         ev_bytes_reset(bytes, capacity);
         loop->streaming_bytes = bytes;
     } else {

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* _core.SockOp: what loop.sock_recv(...) and its kin return, a coroutine written in C.
  *
- * The first step makes the system call and, when it succeeds, ends without a future. Otherwise it awaits a future of the loop that completes
- * when the descriptor is ready, and makes the call again in its own next step: an operation that is cancelled in between has
- * taken no byte and no connection. The watcher's slot is emptied only by the operation that still fills it, so a new
- * one may start before a cancelled one has noticed. No asyncio loop but the operation's own may run it.
+ * The first step makes the system call and, when it succeeds, ends without a future. Otherwise
+ * it awaits a future of the loop that completes when the descriptor is ready, and makes the call
+ * again in its own next step: an operation that is cancelled in between has taken no byte and no
+ * connection. The watcher's slot is emptied only by the operation that still fills it, so a new
+ * one may start before a cancelled one has noticed. No asyncio loop but the operation's own may
+ * run it.
  */
 #include "sock_op.h"
 
@@ -26,7 +28,7 @@ bool ev_sock_op_direct(ev_sock_op_t *self, es_sock_t *fd) {
     return true;
 }
 
-/* Waiting ---------------------------------------------------------------------------------------------------------------------- */
+/* Waiting -------------------------------------------------------------------------------------- */
 
 static void empty_slot(ev_sock_op_t *self);
 
@@ -43,11 +45,14 @@ static void on_ready(el_poll_t *poll, void *ctx) {
     ev_loop_t *loop = self->loop;
     int done = self->future == NULL ? 1 : ask(self->future, loop->state->str_done);
     if (done > 0) {
-        /* Cancelled, or completed and not yet resumed: the slot is filled again when the operation waits again. */
+        /* Cancelled, or completed and not yet resumed: the slot is filled again when the
+         * operation waits again. */
         el_poll_clear(poll, self->kind->direction);
         return;
     }
-    PyObject *result = done < 0 ? NULL : PyObject_CallMethodOneArg(self->future, loop->state->str_set_result, Py_None);
+    PyObject *result = done < 0 ? NULL
+                                : PyObject_CallMethodOneArg(self->future,
+                                                            loop->state->str_set_result, Py_None);
     if (result == NULL && !ev_loop_take_exit(loop)) {
         ev_loop_report(loop, "Exception in a sock_ operation's future", NULL);
     }
@@ -79,7 +84,9 @@ static int evict(ev_sock_op_t *self, PyObject *fileno) {
 static int open_watcher(ev_sock_op_t *self) {
     ev_loop_t *loop = self->loop;
     PyObject *fileno = PyObject_CallMethodNoArgs(self->sock, loop->state->str_fileno);
-    PyObject *checked = fileno == NULL ? NULL : ev_call_method((PyObject *)loop, "_ensure_fd_no_transport", fileno);
+    PyObject *checked = fileno == NULL
+                            ? NULL
+                            : ev_call_method((PyObject *)loop, "_ensure_fd_no_transport", fileno);
     int failed = checked == NULL ? -1 : ev_loop_check_closed(loop);
     es_sock_t fd = ES_SOCK_INVALID;
     if (failed == 0) {
@@ -130,7 +137,7 @@ static int begin_wait(ev_sock_op_t *self) {
     return 0;
 }
 
-/* Steps ------------------------------------------------------------------------------------------------------------------------ */
+/* Steps ---------------------------------------------------------------------------------------- */
 
 /* Ends the operation: nothing of it is left anywhere. */
 static void finish(ev_sock_op_t *self) {
@@ -156,7 +163,9 @@ static int check_socket(ev_sock_op_t *self) {
     ev_loop_t *loop = self->loop;
     if ((PyObject *)Py_TYPE(self->sock) != loop->state->socket_class) {
         PyObject *base_events = PyImport_ImportModule("asyncio.base_events");
-        PyObject *checked = base_events == NULL ? NULL : ev_call_method(base_events, "_check_ssl_socket", self->sock);
+        PyObject *checked = base_events == NULL
+                                ? NULL
+                                : ev_call_method(base_events, "_check_ssl_socket", self->sock);
         Py_XDECREF(base_events);
         if (checked == NULL) {
             return -1;
@@ -197,7 +206,8 @@ static PySendResult try_or_wait(ev_sock_op_t *self, PyObject **result) {
 static PySendResult resume(ev_sock_op_t *self, PyObject *value, PyObject **result) {
     if (self->state == OP_NEW) {
         if (value != Py_None) {
-            PyErr_SetString(PyExc_TypeError, "can't send non-None value to a just-started coroutine");
+            PyErr_SetString(PyExc_TypeError,
+                            "can't send non-None value to a just-started coroutine");
             return PYGEN_ERROR;
         }
         self->state = OP_STARTED;
@@ -279,14 +289,16 @@ static void set_thrown(PyObject *type, PyObject *value, PyObject *traceback) {
     if (PyExceptionInstance_Check(type)) {
         exc = Py_NewRef(type);
     } else if (!PyExceptionClass_Check(type)) {
-        PyErr_Format(PyExc_TypeError, "exceptions must be classes or instances deriving from BaseException, not %s",
+        PyErr_Format(PyExc_TypeError,
+                     "exceptions must be classes or instances deriving from BaseException, not %s",
                      Py_TYPE(type)->tp_name);
     } else if (value != NULL && PyObject_TypeCheck(value, (PyTypeObject *)type)) {
         exc = Py_NewRef(value);
     } else if (value == NULL || value == Py_None) {
         exc = PyObject_CallNoArgs(type);
     } else {
-        exc = PyTuple_Check(value) ? PyObject_Call(type, value, NULL) : PyObject_CallOneArg(type, value);
+        exc = PyTuple_Check(value) ? PyObject_Call(type, value, NULL)
+                                   : PyObject_CallOneArg(type, value);
     }
     if (exc == NULL) {
         return;
@@ -338,11 +350,19 @@ static PyObject *op_await(PyObject *op) {
 }
 
 static PyObject *op_repr(PyObject *op) {
-    return PyUnicode_FromFormat("<coroutine object %s at %p>", ((ev_sock_op_t *)op)->kind->qualname, op);
+    return PyUnicode_FromFormat("<coroutine object %s at %p>", ((ev_sock_op_t *)op)->kind->qualname,
+                                op);
 }
 
 /* The attributes that a debugger, asyncio's repr of a task and inspect look at. */
-typedef enum attribute { CR_NAME, CR_QUALNAME, CR_RUNNING, CR_SUSPENDED, CR_AWAIT, CR_NOTHING } attribute_t;
+typedef enum attribute {
+    CR_NAME,
+    CR_QUALNAME,
+    CR_RUNNING,
+    CR_SUSPENDED,
+    CR_AWAIT,
+    CR_NOTHING
+} attribute_t;
 
 static PyObject *get_attribute(PyObject *op, void *closure) {
     ev_sock_op_t *self = (ev_sock_op_t *)op;
@@ -377,12 +397,13 @@ static PyGetSetDef op_getset[] = {
 
 static PyMethodDef op_methods[] = {
     {"send", op_py_send, METH_O, PyDoc_STR("send($self, value, /)\n--\n\nRun the next step.")},
-    {"throw", op_throw, METH_VARARGS, PyDoc_STR("Raise an exception in the operation, which ends it.")},
+    {"throw", op_throw, METH_VARARGS,
+     PyDoc_STR("Raise an exception in the operation, which ends it.")},
     {"close", op_close, METH_NOARGS, PyDoc_STR("close($self, /)\n--\n\nEnd the operation.")},
     {NULL, NULL, 0, NULL},
 };
 
-/* Life ------------------------------------------------------------------------------------------------------------------------- */
+/* Life ----------------------------------------------------------------------------------------- */
 
 static int op_traverse(PyObject *op, visitproc visit, void *arg) {
     ev_sock_op_t *self = (ev_sock_op_t *)op;
@@ -413,7 +434,8 @@ static void op_finalize(PyObject *op) {
     }
     self->state = OP_DONE;
     PyObject *current = PyErr_GetRaisedException();
-    if (PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "coroutine '%s' was never awaited", self->kind->qualname) < 0) {
+    if (PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "coroutine '%s' was never awaited",
+                         self->kind->qualname) < 0) {
         PyErr_WriteUnraisable(op);
     }
     if (current != NULL) {
@@ -485,30 +507,36 @@ int ev_sock_op_type_init(ev_state_t *state) {
     return state->sock_op_type == NULL ? -1 : 0;
 }
 
-/* The loop's methods ------------------------------------------------------------------------------------------------------------ */
+/* The loop's methods --------------------------------------------------------------------------- */
 
 /* Puts one keyword argument into its place. 0 or -1 with TypeError. */
-static int place_keyword(const ev_sock_kind_t *kind, PyObject *name, PyObject *value, PyObject **places) {
+static int place_keyword(const ev_sock_kind_t *kind, PyObject *name, PyObject *value,
+                         PyObject **places) {
     for (int i = 0; i <= kind->args_max; i++) {
         if (PyUnicode_CompareWithASCIIString(name, kind->names[i]) != 0) {
             continue;
         }
         if (places[i] != NULL) {
-            PyErr_Format(PyExc_TypeError, "BaseSelectorEventLoop.%s() got multiple values for argument '%U'", kind->name, name);
+            PyErr_Format(PyExc_TypeError,
+                         "BaseSelectorEventLoop.%s() got multiple values for argument '%U'",
+                         kind->name, name);
             return -1;
         }
         places[i] = value;
         return 0;
     }
-    PyErr_Format(PyExc_TypeError, "BaseSelectorEventLoop.%s() got an unexpected keyword argument '%U'", kind->name, name);
+    PyErr_Format(PyExc_TypeError,
+                 "BaseSelectorEventLoop.%s() got an unexpected keyword argument '%U'", kind->name,
+                 name);
     return -1;
 }
 
-static int place_arguments(const ev_sock_kind_t *kind, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords,
-                           PyObject **places) {
+static int place_arguments(const ev_sock_kind_t *kind, PyObject *const *args, Py_ssize_t nargs,
+                           PyObject *keywords, PyObject **places) {
     if (nargs > kind->args_max + 1) {
-        PyErr_Format(PyExc_TypeError, "BaseSelectorEventLoop.%s() takes %d positional arguments but %zd were given", kind->name,
-                     kind->args_max + 2, nargs + 1);
+        PyErr_Format(PyExc_TypeError,
+                     "BaseSelectorEventLoop.%s() takes %d positional arguments but %zd were given",
+                     kind->name, kind->args_max + 2, nargs + 1);
         return -1;
     }
     for (Py_ssize_t i = 0; i < nargs; i++) {
@@ -522,15 +550,17 @@ static int place_arguments(const ev_sock_kind_t *kind, PyObject *const *args, Py
     }
     for (int i = 0; i <= kind->args_min; i++) {
         if (places[i] == NULL) {
-            PyErr_Format(PyExc_TypeError, "BaseSelectorEventLoop.%s() missing 1 required positional argument: '%s'", kind->name,
-                         kind->names[i]);
+            PyErr_Format(PyExc_TypeError,
+                         "BaseSelectorEventLoop.%s() missing 1 required positional argument: '%s'",
+                         kind->name, kind->names[i]);
             return -1;
         }
     }
     return 0;
 }
 
-static PyObject *new_op(PyObject *op, const ev_sock_kind_t *kind, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
+static PyObject *new_op(PyObject *op, const ev_sock_kind_t *kind, PyObject *const *args,
+                        Py_ssize_t nargs, PyObject *keywords) {
     ev_loop_t *loop = (ev_loop_t *)op;
     PyObject *places[3] = {NULL, NULL, NULL};
     if (place_arguments(kind, args, nargs, keywords, places) < 0) {
@@ -549,9 +579,10 @@ static PyObject *new_op(PyObject *op, const ev_sock_kind_t *kind, PyObject *cons
     return (PyObject *)self;
 }
 
-#define METHOD(name)                                                                                                       \
-    static PyObject *name(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {                     \
-        return new_op(op, &ev_##name##_kind, args, nargs, keywords);                                                       \
+#define METHOD(name)                                                                               \
+    static PyObject *name(PyObject *op, PyObject *const *args, Py_ssize_t nargs,                   \
+                          PyObject *keywords) {                                                    \
+        return new_op(op, &ev_##name##_kind, args, nargs, keywords);                               \
     }
 METHOD(sock_recv)
 METHOD(sock_recv_into)
@@ -565,17 +596,23 @@ METHOD(sock_accept)
 #define FAST(function) (PyCFunction)(void (*)(void))(function), METH_FASTCALL | METH_KEYWORDS
 
 PyMethodDef ev_loop_sock_methods[] = {
-    {"sock_recv", FAST(sock_recv), PyDoc_STR("sock_recv($self, sock, n)\n--\n\nReceive up to n bytes.")},
+    {"sock_recv", FAST(sock_recv),
+     PyDoc_STR("sock_recv($self, sock, n)\n--\n\nReceive up to n bytes.")},
     {"sock_recv_into", FAST(sock_recv_into),
-     PyDoc_STR("sock_recv_into($self, sock, buf)\n--\n\nReceive into a writable buffer; the number of bytes.")},
+     PyDoc_STR("sock_recv_into($self, sock, buf)\n--\n\nReceive into a writable buffer; the number "
+               "of bytes.")},
     {"sock_recvfrom", FAST(sock_recvfrom),
      PyDoc_STR("sock_recvfrom($self, sock, bufsize)\n--\n\nReceive a datagram: (bytes, address).")},
     {"sock_recvfrom_into", FAST(sock_recvfrom_into),
-     PyDoc_STR("sock_recvfrom_into($self, sock, buf, nbytes=0)\n--\n\nReceive a datagram into a buffer: (size, address).")},
-    {"sock_sendall", FAST(sock_sendall), PyDoc_STR("sock_sendall($self, sock, data)\n--\n\nSend all of a buffer.")},
+     PyDoc_STR("sock_recvfrom_into($self, sock, buf, nbytes=0)\n--\n\nReceive a datagram into a "
+               "buffer: (size, address).")},
+    {"sock_sendall", FAST(sock_sendall),
+     PyDoc_STR("sock_sendall($self, sock, data)\n--\n\nSend all of a buffer.")},
     {"sock_sendto", FAST(sock_sendto),
-     PyDoc_STR("sock_sendto($self, sock, data, address)\n--\n\nSend a datagram; the number of bytes.")},
+     PyDoc_STR(
+         "sock_sendto($self, sock, data, address)\n--\n\nSend a datagram; the number of bytes.")},
     {"sock_accept", FAST(sock_accept),
-     PyDoc_STR("sock_accept($self, sock)\n--\n\nAccept a connection: (non-blocking socket, address).")},
+     PyDoc_STR(
+         "sock_accept($self, sock)\n--\n\nAccept a connection: (non-blocking socket, address).")},
     {NULL, NULL, 0, NULL},
 };

@@ -34,10 +34,10 @@ struct ev_sock_op {
     ev_loop_t *loop; /* strong */
     PyObject *sock;
     PyObject *args[2];
-    PyObject *future;   /* while it waits: completed when the descriptor is ready */
-    PyObject *awaited;  /* the future's iterator */
-    el_poll_t *poll;    /* open from the first wait to the end */
-    Py_buffer view;     /* sendall's data, from the first attempt to the end */
+    PyObject *future;  /* while it waits: completed when the descriptor is ready */
+    PyObject *awaited; /* the future's iterator */
+    el_poll_t *poll;   /* open from the first wait to the end */
+    Py_buffer view;    /* sendall's data, from the first attempt to the end */
     Py_ssize_t sent;
     PyObject *weakrefs;
     uint8_t state; /* op_state_t */
@@ -45,8 +45,8 @@ struct ev_sock_op {
     bool view_held;
 };
 
-/* The descriptor if the attempt may use it directly: an exact socket.socket, so that a subclass's methods are honoured. false,
- * without an exception: call the object's own methods. */
+/* The descriptor if the attempt may use it directly: an exact socket.socket, so that a
+ * subclass's methods are honoured. false, without an exception: call the object's own methods. */
 bool ev_sock_op_direct(ev_sock_op_t *self, es_sock_t *fd);
 
 extern const ev_sock_kind_t ev_sock_recv_kind;

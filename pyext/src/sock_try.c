@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* One attempt of each sock_* method.
  *
- * For a plain socket.socket and a sensible size it is evenshim's call on the descriptor; for everything else, subclasses, other objects, odd
- * sizes and families, the object's own method, whose results and errors the direct way equals.
+ * For a plain socket.socket and a sensible size it is evenshim's call on the descriptor; for
+ * everything else, subclasses, other objects, odd sizes and families, the object's own method,
+ * whose results and errors the direct way equals.
  */
 #include "sock_op.h"
 
@@ -21,7 +22,8 @@ static ev_attempt_t outcome_of_call(PyObject *value, PyObject **result) {
         *result = value;
         return EV_ATTEMPT_DONE;
     }
-    if (PyErr_ExceptionMatches(PyExc_BlockingIOError) || PyErr_ExceptionMatches(PyExc_InterruptedError)) {
+    if (PyErr_ExceptionMatches(PyExc_BlockingIOError) ||
+        PyErr_ExceptionMatches(PyExc_InterruptedError)) {
         PyErr_Clear();
         return EV_ATTEMPT_AGAIN;
     }
@@ -31,7 +33,8 @@ static ev_attempt_t outcome_of_call(PyObject *value, PyObject **result) {
 /* Whether ev_address_new and evenshim know this socket's addresses. */
 static bool internet_family(ev_sock_op_t *self) {
     PyObject *descriptor = self->loop->state->socket_family;
-    PyObject *value = Py_TYPE(descriptor)->tp_descr_get(descriptor, self->sock, (PyObject *)Py_TYPE(self->sock));
+    PyObject *value =
+        Py_TYPE(descriptor)->tp_descr_get(descriptor, self->sock, (PyObject *)Py_TYPE(self->sock));
     long family = value == NULL ? -1 : PyLong_AsLong(value);
     Py_XDECREF(value);
     PyErr_Clear();
@@ -56,8 +59,10 @@ static Py_ssize_t wanted_size(PyObject *arg) {
     return size > 0 ? size : 0;
 }
 
-/* Receives into a new bytes object; small sizes through the loop's buffer, so that an attempt in vain costs no memory. */
-static int receive_bytes(ev_sock_op_t *self, es_sock_t fd, size_t size, es_addr_t *from, PyObject **bytes) {
+/* Receives into a new bytes object; small sizes through the loop's buffer, so that an attempt in
+ * vain costs no memory. */
+static int receive_bytes(ev_sock_op_t *self, es_sock_t fd, size_t size, es_addr_t *from,
+                         PyObject **bytes) {
     size_t done = 0;
     unsigned char *base = self->loop->el.read_buffer;
     PyObject *own = NULL;
@@ -69,7 +74,8 @@ static int receive_bytes(ev_sock_op_t *self, es_sock_t fd, size_t size, es_addr_
         }
         base = (unsigned char *)PyBytes_AS_STRING(own);
     }
-    int code = from == NULL ? es_sock_recv(fd, base, size, &done) : es_sock_recvfrom(fd, base, size, &done, from);
+    int code = from == NULL ? es_sock_recv(fd, base, size, &done)
+                            : es_sock_recvfrom(fd, base, size, &done, from);
     if (code == ES_EOF) {
         done = 0;
         code = 0;
@@ -104,7 +110,8 @@ static ev_attempt_t try_recv(ev_sock_op_t *self, PyObject **result) {
 static ev_attempt_t try_recv_into(ev_sock_op_t *self, PyObject **result) {
     es_sock_t fd;
     Py_buffer view;
-    if (!ev_sock_op_direct(self, &fd) || PyObject_GetBuffer(self->args[0], &view, PyBUF_WRITABLE) < 0) {
+    if (!ev_sock_op_direct(self, &fd) ||
+        PyObject_GetBuffer(self->args[0], &view, PyBUF_WRITABLE) < 0) {
         PyErr_Clear();
         return outcome_of_call(ev_call_method(self->sock, "recv_into", self->args[0]), result);
     }
@@ -170,7 +177,9 @@ static ev_attempt_t try_recvfrom_into(ev_sock_op_t *self, PyObject **result) {
         direct = false;
     }
     if (!direct) {
-        return outcome_of_call(PyObject_CallMethod(self->sock, "recvfrom_into", "OO", self->args[0], size_arg), result);
+        return outcome_of_call(
+            PyObject_CallMethod(self->sock, "recvfrom_into", "OO", self->args[0], size_arg),
+            result);
     }
     es_addr_t from = {.size = 0};
     size_t done = 0;
@@ -186,7 +195,8 @@ static ev_attempt_t try_recvfrom_into(ev_sock_op_t *self, PyObject **result) {
 static ev_attempt_t send_rest(ev_sock_op_t *self, es_sock_t fd, PyObject **result) {
     while (self->sent < self->view.len) {
         size_t done = 0;
-        int code = es_sock_send(fd, (const char *)self->view.buf + self->sent, (size_t)(self->view.len - self->sent), &done);
+        int code = es_sock_send(fd, (const char *)self->view.buf + self->sent,
+                                (size_t)(self->view.len - self->sent), &done);
         if (code != 0) {
             return outcome(self, code);
         }
@@ -248,7 +258,8 @@ static ev_attempt_t try_sendall(ev_sock_op_t *self, PyObject **result) {
 }
 
 static ev_attempt_t try_sendto(ev_sock_op_t *self, PyObject **result) {
-    return outcome_of_call(PyObject_CallMethod(self->sock, "sendto", "OO", self->args[0], self->args[1]), result);
+    return outcome_of_call(
+        PyObject_CallMethod(self->sock, "sendto", "OO", self->args[0], self->args[1]), result);
 }
 
 /* (connection, address) by the object's own accept(); the connection is made non-blocking. */
@@ -259,7 +270,8 @@ static ev_attempt_t try_accept(ev_sock_op_t *self, PyObject **result) {
         return attempt;
     }
     PyObject *connection = PySequence_GetItem(pair, 0);
-    PyObject *done = connection == NULL ? NULL : ev_call_method(connection, "setblocking", Py_False);
+    PyObject *done = connection == NULL ? NULL
+                                        : ev_call_method(connection, "setblocking", Py_False);
     Py_XDECREF(connection);
     if (done == NULL) {
         Py_DECREF(pair);
@@ -270,7 +282,8 @@ static ev_attempt_t try_accept(ev_sock_op_t *self, PyObject **result) {
     return EV_ATTEMPT_DONE;
 }
 
-const ev_sock_kind_t ev_sock_recv_kind = {"sock_recv", "Loop.sock_recv", try_recv, EL_READ, 1, 1, {"sock", "n", NULL}};
+const ev_sock_kind_t ev_sock_recv_kind = {"sock_recv", "Loop.sock_recv",   try_recv, EL_READ, 1,
+                                          1,           {"sock", "n", NULL}};
 const ev_sock_kind_t ev_sock_recv_into_kind = {
     "sock_recv_into", "Loop.sock_recv_into", try_recv_into, EL_READ, 1, 1, {"sock", "buf", NULL},
 };
@@ -278,7 +291,8 @@ const ev_sock_kind_t ev_sock_recvfrom_kind = {
     "sock_recvfrom", "Loop.sock_recvfrom", try_recvfrom, EL_READ, 1, 1, {"sock", "bufsize", NULL},
 };
 const ev_sock_kind_t ev_sock_recvfrom_into_kind = {
-    "sock_recvfrom_into", "Loop.sock_recvfrom_into", try_recvfrom_into, EL_READ, 1, 2, {"sock", "buf", "nbytes"},
+    "sock_recvfrom_into",      "Loop.sock_recvfrom_into", try_recvfrom_into, EL_READ, 1, 2,
+    {"sock", "buf", "nbytes"},
 };
 const ev_sock_kind_t ev_sock_sendall_kind = {
     "sock_sendall", "Loop.sock_sendall", try_sendall, EL_WRITE, 1, 1, {"sock", "data", NULL},
@@ -286,4 +300,5 @@ const ev_sock_kind_t ev_sock_sendall_kind = {
 const ev_sock_kind_t ev_sock_sendto_kind = {
     "sock_sendto", "Loop.sock_sendto", try_sendto, EL_WRITE, 2, 2, {"sock", "data", "address"},
 };
-const ev_sock_kind_t ev_sock_accept_kind = {"sock_accept", "Loop.sock_accept", try_accept, EL_READ, 0, 0, {"sock", NULL, NULL}};
+const ev_sock_kind_t ev_sock_accept_kind = {
+    "sock_accept", "Loop.sock_accept", try_accept, EL_READ, 0, 0, {"sock", NULL, NULL}};

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* _core.TransportSocket: what get_extra_info('socket') gives, an asyncio TransportSocket that keeps the order of bytes.
+/* _core.TransportSocket: what get_extra_info('socket') gives, an asyncio TransportSocket that keeps
+ * the order of bytes.
  *
- * A transport may hold back small writes until the end of the turn. Whoever reaches the socket through this object, now or much later,
- * reaches it behind them: each use of the inner socket sends them first. The transport is referred to weakly, as
- * asyncio's object does not refer to it at all.
+ * A transport may hold back small writes until the end of the turn. Whoever reaches the socket
+ * through this object, now or much later, reaches it behind them: each use of the inner socket
+ * sends them first. The transport is referred to weakly, as asyncio's object does not refer to
+ * it at all.
  */
 #include "stream_transport.h"
 
@@ -103,8 +105,10 @@ int ev_socket_view_type_init(ev_state_t *state) {
         .slots = slots,
     };
     PyTypeObject *base = (PyTypeObject *)state->asyncio_trsock;
-    if (!PyType_Check(state->asyncio_trsock) || base->tp_basicsize > (Py_ssize_t)offsetof(ev_socket_view_t, sock)) {
-        PyErr_SetString(PyExc_ImportError, "this Python's asyncio TransportSocket is laid out in a way that evenloop does not know");
+    if (!PyType_Check(state->asyncio_trsock) ||
+        base->tp_basicsize > (Py_ssize_t)offsetof(ev_socket_view_t, sock)) {
+        PyErr_SetString(PyExc_ImportError, "this Python's asyncio TransportSocket is laid out in a "
+                                           "way that evenloop does not know");
         return -1;
     }
     PyObject *bases = PyTuple_Pack(1, state->asyncio_trsock);

@@ -1,32 +1,46 @@
 /* SPDX-License-Identifier: MIT */
-/* _core.StreamTransport: an asyncio.Transport over el_stream, from construction to connection_lost, and all that the engine calls.
+/* _core.StreamTransport: an asyncio.Transport over el_stream, from construction to connection_lost,
+ * and all that the engine calls.
  *
- * It behaves as asyncio.selector_events._SelectorSocketTransport of the running Python; the state machine (order, flow control, first reason wins)
- * is the engine's. Protocol methods are looked up at each call, as asyncio does, so patched ones are called; the look-up
- * makes no bound method. What would break it: touching `stream` after `open` became false, or an upcall
+ * It behaves as asyncio.selector_events._SelectorSocketTransport of the running Python; the
+ * state machine (order, flow control, first reason wins) is the engine's. Protocol methods are
+ * looked up at each call, as asyncio does, so patched ones are called; the look-up makes no
+ * bound method. What would break it: touching `stream` after `open` became false, or an upcall
  * without ev_transport_enter and _leave around it.
  */
 #include "stream_transport.h"
 
-/* Calling the protocol ------------------------------------------------------------------------------------------------- */
+/* Calling the protocol ------------------------------------------------------------------------- */
+
+/* From the engine: in the connection's context. */
+static PyObject *call_in_context(ev_transport_t *self, PyObject *name, PyObject *const *stack,
+                                 size_t nargs, PyObject *arg) {
+    ev_loop_t *loop = self->loop;
+    uint64_t began_ns = loop->debug ? el_now_ns() : 0;
+    if (PyContext_Enter(self->context) < 0) {
+        return NULL;
+    }
+    loop->depth++;
+    PyObject *result = PyObject_VectorcallMethod(name, stack, nargs, NULL);
+    loop->depth--;
+    if (PyContext_Exit(self->context) < 0) {
+        Py_CLEAR(result);
+    }
+    if (began_ns != 0) {
+        ev_transport_watch_duration(self, name, arg, began_ns);
+    }
+    return result;
+}
 
 static inline PyObject *call_protocol(ev_transport_t *self, PyObject *name, PyObject *arg) {
-    ev_loop_t *loop = self->loop;
-    /* The caller keeps the transport, and with it context and loop, but set_protocol may come from inside. */
+    /* The caller keeps the transport, and with it context and loop, but set_protocol may come
+     * from inside. */
     PyObject *protocol = Py_NewRef(self->protocol);
     PyObject *stack[3] = {NULL, protocol, arg};
     size_t nargs = (arg == NULL ? 1 : 2) | PY_VECTORCALL_ARGUMENTS_OFFSET;
-    PyObject *result = NULL;
-    if (loop->depth != 0) {
-        result = PyObject_VectorcallMethod(name, stack + 1, nargs, NULL);
-    } else if (PyContext_Enter(self->context) == 0) {
-        loop->depth++;
-        result = PyObject_VectorcallMethod(name, stack + 1, nargs, NULL);
-        loop->depth--;
-        if (PyContext_Exit(self->context) < 0) {
-            Py_CLEAR(result);
-        }
-    }
+    PyObject *result = self->loop->depth != 0
+                           ? PyObject_VectorcallMethod(name, stack + 1, nargs, NULL)
+                           : call_in_context(self, name, stack + 1, nargs, arg);
     Py_DECREF(protocol);
     return result;
 }
@@ -35,110 +49,7 @@ PyObject *ev_transport_call(ev_transport_t *self, PyObject *name, PyObject *arg)
     return call_protocol(self, name, arg);
 }
 
-/* Reports the current exception as that of an ordinary callback `protocol.name(arg)`: message, exception, handle. */
-static void report_callback(ev_transport_t *self, PyObject *name, PyObject *arg) {
-    ev_loop_t *loop = self->loop;
-    if (ev_loop_take_exit(loop)) {
-        return;
-    }
-    PyObject *exc = PyErr_GetRaisedException();
-    PyObject *source = NULL;
-    PyObject *handle = NULL;
-    PyObject *message = NULL;
-    PyObject *extra = NULL;
-    PyObject *callback = PyObject_GetAttr(self->protocol, name);
-    if (callback != NULL) {
-        PyObject *args = arg == NULL ? PyTuple_New(0) : PyTuple_Pack(1, arg);
-        source = args == NULL ? NULL
-                              : PyObject_CallMethod(self->state->asyncio_helpers, "_format_callback_source", "OO", callback, args);
-        Py_XDECREF(args);
-        handle = ev_handle_new(loop, callback, &arg, arg == NULL ? 0 : 1, self->context);
-    }
-    if (source != NULL && handle != NULL) {
-        message = PyUnicode_FromFormat("Exception in callback %U", source);
-        extra = Py_BuildValue("{OO}", self->state->str_handle, handle);
-    }
-    PyErr_Clear();
-    const char *text = message == NULL ? NULL : PyUnicode_AsUTF8(message);
-    PyErr_SetRaisedException(exc);
-    ev_loop_report(loop, text == NULL ? "Exception in callback" : text, extra);
-    Py_XDECREF(extra);
-    Py_XDECREF(message);
-    Py_XDECREF(handle);
-    Py_XDECREF(source);
-    Py_XDECREF(callback);
-}
-
-/* Failing -------------------------------------------------------------------------------------------------------------- */
-
-void ev_transport_debug(ev_transport_t *self, const char *format) {
-    if (self->loop == NULL || !self->loop->debug) {
-        return;
-    }
-    PyObject *result = PyObject_CallMethod(self->state->asyncio_logger, "debug", "sO", format, (PyObject *)self);
-    if (result == NULL) {
-        PyErr_WriteUnraisable((PyObject *)self);
-    }
-    Py_XDECREF(result);
-}
-
-/* logger.debug("%r: %s", self, message, exc_info=exc) */
-static void log_os_error(ev_transport_t *self, PyObject *exc, const char *message) {
-    PyObject *method = PyObject_GetAttrString(self->state->asyncio_logger, "debug");
-    PyObject *args = Py_BuildValue("(sOs)", "%r: %s", (PyObject *)self, message);
-    PyObject *kwargs = Py_BuildValue("{sO}", "exc_info", exc);
-    PyObject *result = NULL;
-    if (method != NULL && args != NULL && kwargs != NULL) {
-        result = PyObject_Call(method, args, kwargs);
-    }
-    if (result == NULL) {
-        PyErr_WriteUnraisable((PyObject *)self);
-    }
-    Py_XDECREF(result);
-    Py_XDECREF(kwargs);
-    Py_XDECREF(args);
-    Py_XDECREF(method);
-}
-
-void ev_transport_report(ev_transport_t *self, PyObject *exc, const char *message) {
-    PyObject *extra = Py_BuildValue("{OOOO}", self->state->str_transport, (PyObject *)self, self->state->str_protocol,
-                                    self->protocol == NULL ? Py_None : self->protocol);
-    if (extra == NULL) {
-        PyErr_WriteUnraisable((PyObject *)self);
-    }
-    PyErr_SetRaisedException(Py_NewRef(exc));
-    ev_loop_report(self->loop, message, extra);
-    Py_XDECREF(extra);
-}
-
-void ev_transport_fatal_exc(ev_transport_t *self, PyObject *exc, const char *message) {
-    if (self->loop != NULL) {
-        /* A read pipe's errors are reported but for EIO, which is how a pty says that its other side has gone. */
-        bool quiet = PyErr_GivenExceptionMatches(exc, PyExc_OSError);
-        if (quiet && self->kind == EV_TRANSPORT_READ_PIPE) {
-            quiet = ev_transport_is_eio(exc);
-        }
-        if (!quiet) {
-            ev_transport_report(self, exc, message);
-        } else if (self->loop->debug) {
-            log_os_error(self, exc, message);
-        }
-    }
-    ev_transport_force_close(self, exc);
-}
-
-void ev_transport_fatal(ev_transport_t *self, const char *message) {
-    if (self->in_call) {
-        if (PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
-            return;
-        }
-    } else if (ev_loop_take_exit(self->loop)) {
-        return;
-    }
-    PyObject *exc = PyErr_GetRaisedException();
-    ev_transport_fatal_exc(self, exc, message);
-    Py_DECREF(exc);
-}
+/* Living as long as the loop needs it ---------------------------------------------------------- */
 
 void ev_transport_force_close(ev_transport_t *self, PyObject *exc) {
     if (!self->open || self->stream.lost_queued) {
@@ -151,15 +62,14 @@ void ev_transport_force_close(ev_transport_t *self, PyObject *exc) {
     ev_transport_sync_hold(self);
 }
 
-/* Living as long as the loop needs it -------------------------------------------------------------------------------------- */
-
 void ev_transport_sync_hold(ev_transport_t *self) {
     const el_stream_t *stream = &self->stream;
     bool reading = stream->reading && !stream->closing && !stream->eof_seen;
     if (stream->closing && stream->poll != NULL) {
         el_poll_set_owner(stream->poll, NULL); /* whoever takes the descriptor now is not refused */
     }
-    if (self->open && (self->start_queued || stream->lost_queued || reading || stream->queued != 0)) {
+    if (self->open &&
+        (self->start_queued || stream->lost_queued || reading || stream->queued != 0)) {
         ev_member_hold(&self->member);
     } else {
         ev_member_release(&self->member);
@@ -182,7 +92,8 @@ void ev_transport_settle(ev_transport_t *self) {
     el_loop_push(&self->loop->el, &self->settle);
 }
 
-/* Takes the start out of the ready queue: only when a loop is closed, or collected, with it still queued. */
+/* Takes the start out of the ready queue: only when a loop is closed, or collected, with it
+ * still queued. */
 static void unqueue_start(ev_transport_t *self) {
     el_ready_queue_t *queue = &self->loop->el.ready;
     el_ready_t *previous = NULL;
@@ -223,7 +134,7 @@ static void on_loop_closing(PyObject *object) {
     ev_transport_detach((ev_transport_t *)object);
 }
 
-/* The start -------------------------------------------------------------------------------------------------------------- */
+/* The start ------------------------------------------------------------------------------------ */
 
 static void wake_waiter(ev_transport_t *self) {
     PyObject *waiter = self->waiter;
@@ -251,17 +162,18 @@ static void requeue_first(el_ready_queue_t *queue, el_ready_t *item) {
     queue->count++;
 }
 
-/* connection_made, then reading, then the waiter, as asyncio's three consecutive callbacks. A SystemExit in the first
- * leaves the run; the rest then comes with the next one. */
+/* connection_made, then reading, then the waiter, as asyncio's three consecutive callbacks. A
+ * SystemExit in the first leaves the run; the rest then comes with the next one. */
 static void start_run(el_loop_t *el, el_ready_t *item) {
-    ev_transport_t *self = (ev_transport_t *)(void *)((char *)item - offsetof(ev_transport_t, start));
+    ev_transport_t *self = (ev_transport_t *)(void *)((char *)item -
+                                                      offsetof(ev_transport_t, start));
     ev_transport_enter(self);
     self->start_queued = false;
     if (self->start_step == 0) {
         self->start_step = 1;
         PyObject *result = call_protocol(self, self->state->str_connection_made, (PyObject *)self);
         if (result == NULL) {
-            report_callback(self, self->state->str_connection_made, (PyObject *)self);
+            ev_transport_report_callback(self, self->state->str_connection_made, (PyObject *)self);
         }
         Py_XDECREF(result);
         if (el->interrupted) {
@@ -284,12 +196,13 @@ static void start_run(el_loop_t *el, el_ready_t *item) {
 
 static void start_drop(el_loop_t *el, el_ready_t *item) {
     (void)el;
-    ((ev_transport_t *)(void *)((char *)item - offsetof(ev_transport_t, start)))->start_queued = false;
+    ((ev_transport_t *)(void *)((char *)item - offsetof(ev_transport_t, start)))->start_queued =
+        false;
 }
 
 static const el_ready_ops_t start_ops = {start_run, start_drop};
 
-/* What the engine calls ------------------------------------------------------------------------------------------------- */
+/* What the engine calls ------------------------------------------------------------------------ */
 
 static void deliver(ev_transport_t *self, PyObject *bytes) {
     PyObject *result = call_protocol(self, self->state->str_data_received, bytes);
@@ -314,12 +227,14 @@ static void on_data(el_stream_t *stream, const void *base, size_t size) {
     ev_transport_leave(self);
 }
 
-/* A BufferedProtocol gave no memory to write to. asyncio asks for the length first, and what is read-only fails in the read. */
+/* A BufferedProtocol gave no memory to write to. asyncio asks for the length first, and what is
+ * read-only fails in the read. */
 static void refuse_buffer(ev_transport_t *self, PyObject *buffer) {
     PyErr_Clear();
     Py_ssize_t length = PyObject_Size(buffer);
     if (length > 0) {
-        PyErr_Format(PyExc_TypeError, "recv_into() argument 1 must be read-write bytes-like object, not %.200s",
+        PyErr_Format(PyExc_TypeError,
+                     "recv_into() argument 1 must be read-write bytes-like object, not %.200s",
                      Py_TYPE(buffer)->tp_name);
         ev_transport_fatal(self, "Fatal read error on socket transport");
         return;
@@ -376,7 +291,8 @@ static void on_get_buffer(el_stream_t *stream, size_t size_hint, es_iov_t *out) 
     ev_transport_leave(self);
 }
 
-/* An object of its own size for a program that keeps what it gets: large reads shrink theirs, smaller ones are copied. */
+/* An object of its own size for a program that keeps what it gets: large reads shrink theirs,
+ * smaller ones are copied. */
 static PyObject *exact_bytes(ev_transport_t *self, PyObject *bytes, size_t size) {
     size_t capacity = (size_t)PyBytes_GET_SIZE(bytes);
     if (size > capacity / 2) {
@@ -390,8 +306,9 @@ static PyObject *exact_bytes(ev_transport_t *self, PyObject *bytes, size_t size)
     return copy;
 }
 
-/* Mostly a program has done with the bytes when data_received returns. Then one large object, cut to the size of each read, serves all
- * streaming reads without a copy, an allocation or a page fault. A program that kept its object gets fitting ones from then on. */
+/* Mostly a program has done with the bytes when data_received returns. Then one large object,
+ * cut to the size of each read, serves all streaming reads without a copy, an allocation or a
+ * page fault. A program that kept its object gets fitting ones from then on. */
 static void filled_bytes(ev_transport_t *self, size_t size) {
     ev_loop_t *loop = self->loop;
     PyObject *bytes = self->read_bytes;
@@ -430,7 +347,9 @@ static void on_filled(el_stream_t *stream, size_t size) {
     PyBuffer_Release(&self->read_view);
     if (size != 0) {
         PyObject *count = PyLong_FromSize_t(size);
-        PyObject *result = count == NULL ? NULL : call_protocol(self, self->state->str_buffer_updated, count);
+        PyObject *result = count == NULL
+                               ? NULL
+                               : call_protocol(self, self->state->str_buffer_updated, count);
         Py_XDECREF(count);
         if (result == NULL) {
             ev_transport_fatal(self, "Fatal error: protocol.buffer_updated() call failed.");
@@ -485,8 +404,9 @@ static PyObject *lost_exception(ev_transport_t *self, el_reason_t reason) {
         exc = PyErr_GetRaisedException();
     }
     if (self->loop->debug) {
-        log_os_error(self, exc,
-                     self->write_failed ? "Fatal write error on socket transport" : "Fatal read error on socket transport");
+        ev_transport_log_os_error(self, exc,
+                                  self->write_failed ? "Fatal write error on socket transport"
+                                                     : "Fatal read error on socket transport");
     }
     return exc;
 }
@@ -524,7 +444,7 @@ static void on_lost(el_stream_t *stream, el_reason_t reason) {
     PyObject *exc = lost_exception(self, reason);
     PyObject *result = call_protocol(self, self->state->str_connection_lost, exc);
     if (result == NULL) {
-        report_callback(self, self->state->str_connection_lost, exc);
+        ev_transport_report_callback(self, self->state->str_connection_lost, exc);
     }
     Py_XDECREF(result);
     Py_DECREF(exc);
@@ -550,7 +470,7 @@ const el_stream_ops_t ev_transport_ops = {
     .release = on_release,
 };
 
-/* Construction ----------------------------------------------------------------------------------------------------------- */
+/* Construction --------------------------------------------------------------------------------- */
 
 int ev_transport_set_protocol(ev_transport_t *self, PyObject *protocol) {
     int buffered = PyObject_IsInstance(protocol, self->state->asyncio_buffered_protocol);
@@ -565,7 +485,8 @@ int ev_transport_set_protocol(ev_transport_t *self, PyObject *protocol) {
     return 0;
 }
 
-ev_transport_t *ev_transport_alloc(ev_loop_t *loop, PyTypeObject *type, ev_transport_kind_t kind, const ev_transport_args_t *args) {
+ev_transport_t *ev_transport_alloc(ev_loop_t *loop, PyTypeObject *type, ev_transport_kind_t kind,
+                                   const ev_transport_args_t *args) {
     ev_transport_t *self = (ev_transport_t *)(void *)type->tp_alloc(type, 0);
     if (self == NULL) {
         return NULL;
@@ -583,7 +504,8 @@ ev_transport_t *ev_transport_alloc(ev_loop_t *loop, PyTypeObject *type, ev_trans
     self->loop = (ev_loop_t *)Py_NewRef((PyObject *)loop);
     self->owner_view = Py_NewRef(args->owner);
     self->extra = Py_XNewRef(args->extra);
-    if (self->extra != NULL && ev_socket_view_bind(self->state, self->extra, (PyObject *)self) < 0) {
+    if (self->extra != NULL &&
+        ev_socket_view_bind(self->state, self->extra, (PyObject *)self) < 0) {
         Py_DECREF(self);
         return NULL;
     }
@@ -610,7 +532,8 @@ void ev_transport_begin(ev_transport_t *self, PyObject *waiter) {
 }
 
 PyObject *ev_stream_transport_new(ev_loop_t *loop, const ev_transport_args_t *args) {
-    ev_transport_t *self = ev_transport_alloc(loop, loop->state->stream_transport_type, EV_TRANSPORT_SOCKET, args);
+    ev_transport_t *self = ev_transport_alloc(loop, loop->state->stream_transport_type,
+                                              EV_TRANSPORT_SOCKET, args);
     if (self == NULL) {
         return NULL;
     }
@@ -639,7 +562,7 @@ PyObject *ev_stream_transport_new(ev_loop_t *loop, const ev_transport_args_t *ar
     return (PyObject *)self;
 }
 
-/* The type ----------------------------------------------------------------------------------------------------------------- */
+/* The type ------------------------------------------------------------------------------------- */
 
 static int transport_traverse(PyObject *op, visitproc visit, void *arg) {
     ev_transport_t *self = (ev_transport_t *)op;
@@ -708,11 +631,15 @@ static PyMemberDef transport_members[] = {
     {NULL, 0, 0, 0, NULL},
 };
 
-PyTypeObject *ev_transport_type_new(ev_state_t *state, const char *name, PyMethodDef *methods, PyObject *base) {
+PyTypeObject *ev_transport_type_new(ev_state_t *state, const char *name, PyMethodDef *methods,
+                                    PyObject *base) {
     PyTypeObject *base_type = (PyTypeObject *)base;
-    if (!PyType_Check(base) || base_type->tp_basicsize > (Py_ssize_t)offsetof(ev_transport_t, stream) ||
+    if (!PyType_Check(base) ||
+        base_type->tp_basicsize > (Py_ssize_t)offsetof(ev_transport_t, stream) ||
         base_type->tp_itemsize != 0) {
-        PyErr_SetString(PyExc_ImportError, "this Python's asyncio transports are laid out in a way that evenloop does not know");
+        PyErr_SetString(
+            PyExc_ImportError,
+            "this Python's asyncio transports are laid out in a way that evenloop does not know");
         return NULL;
     }
     PyType_Slot slots[] = {

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The transport object that StreamTransport and the pipe transports share, and the few functions that cross their files.
+/* The transport object that StreamTransport and the pipe transports share, and the few functions
+ * that cross their files.
  *
- * One struct serves all of them: what differs is the Python base class, the owner of the descriptor (a socket or a pipe object)
- * and a handful of rules of asyncio's pipe transports, marked by `kind`.
+ * One struct serves all of them: what differs is the Python base class, the owner of the descriptor
+ * (a socket or a pipe object) and a handful of rules of asyncio's pipe transports, marked by
+ * `kind`.
  *   stream_transport.c   life: construction, the start, what the engine calls, the end
  *   transport_socket.c   the socket transport's methods and the Loop method that makes one
+ *   transport_report.c   what is said about failures
  *   transport_write.c    the writing half of the Python interface
  *   socket_view.c        get_extra_info('socket')
  *   transport_extra.c    the reading half, and what can be asked: extra info, private names, repr
@@ -15,11 +18,16 @@
 
 #include "core.h"
 
-/* Room for the slots of asyncio's transport classes (_extra, _loop, _protocol_paused, _high_water, _low_water), with some to
- * spare. Our own getters shadow them; the memory stays empty. ev_transport_type_new checks that they fit. */
+/* Room for the slots of asyncio's transport classes (_extra, _loop, _protocol_paused,
+ * _high_water, _low_water), with some to spare. Our own getters shadow them; the memory stays
+ * empty. ev_transport_type_new checks that they fit. */
 #define EV_BASE_SLOTS_MAX 8
 
-typedef enum ev_transport_kind { EV_TRANSPORT_SOCKET, EV_TRANSPORT_READ_PIPE, EV_TRANSPORT_WRITE_PIPE } ev_transport_kind_t;
+typedef enum ev_transport_kind {
+    EV_TRANSPORT_SOCKET,
+    EV_TRANSPORT_READ_PIPE,
+    EV_TRANSPORT_WRITE_PIPE
+} ev_transport_kind_t;
 
 typedef struct ev_transport {
     PyObject_HEAD
@@ -33,12 +41,12 @@ typedef struct ev_transport {
 
     PyObject *protocol;
     PyObject *context;
-    PyObject *owner;     /* the socket or pipe object; NULL once closed: _sock, _pipe */
+    PyObject *owner;      /* the socket or pipe object; NULL once closed: _sock, _pipe */
     PyObject *owner_view; /* the same object, kept for extra info that is asked for late */
     PyObject *server;
     PyObject *waiter;
-    PyObject *extra;     /* dict, made when somebody asks */
-    PyObject *lost_exc;  /* the exception for connection_lost that Python code gave */
+    PyObject *extra;    /* dict, made when somebody asks */
+    PyObject *lost_exc; /* the exception for connection_lost that Python code gave */
     PyObject *empty_waiter;
     PyObject *dict;
     PyObject *weakrefs;
@@ -46,25 +54,25 @@ typedef struct ev_transport {
     PyObject *read_bytes; /* a streaming read in flight */
     Py_buffer read_view;  /* a BufferedProtocol's memory in flight */
 
-    es_addr_t peer;  /* of an accepted connection: what accept said, made into Python's form when somebody asks */
+    es_addr_t peer; /* of an accepted connection: made into Python's form when somebody asks */
     es_addr_t local;
     int64_t fileno;
     uint32_t dropped_writes; /* the part of _conn_lost that counts writes */
     uint8_t kind;
     uint8_t start_step;
-    bool open;            /* el_stream_open succeeded and the engine may still call */
+    bool open; /* el_stream_open succeeded and the engine may still call */
     bool start_queued;
-    bool buffered;        /* the protocol is a BufferedProtocol */
-    bool paused;          /* pause_reading was called */
-    bool started;         /* the start has begun to read */
+    bool buffered; /* the protocol is a BufferedProtocol */
+    bool paused;   /* pause_reading was called */
+    bool started;  /* the start has begun to read */
     bool eof_written;
     bool protocol_paused; /* pause_writing was called, resume_writing not yet */
-    bool in_call;         /* inside a call of the program's: a SystemExit of an upcall belongs to the caller */
+    bool in_call;         /* inside the program's call: a SystemExit of an upcall is the caller's */
     bool escaped;         /* such an exception is set */
     bool write_failed;    /* in debug mode the log says which side failed */
     bool accepted;        /* peer and local are filled */
     bool read_view_held;
-    bool keeps_bytes; /* the program kept the last object that a streaming read gave it */
+    bool keeps_bytes;  /* the program kept the last object that a streaming read gave it */
     size_t high_water; /* as asked for; the engine has others while an empty waiter waits */
     size_t low_water;
 } ev_transport_t;
@@ -78,33 +86,45 @@ typedef struct ev_transport_args {
     PyObject *server;  /* or NULL */
     PyObject *context; /* or NULL: a copy of the current one */
     es_sock_t fd;
-    const es_addr_t *peer; /* of an accepted connection of a family that ev_address_new knows; NULL: extra has the names */
+    const es_addr_t *peer; /* of an accepted connection of a known family; NULL: see extra */
     bool nodelay;
 } ev_transport_args_t;
 
 /* stream_transport.c */
 extern const el_stream_ops_t ev_transport_ops;
-/* A heap type over ev_transport_t deriving from one of asyncio's transport classes; name with its module. */
-PyTypeObject *ev_transport_type_new(ev_state_t *state, const char *name, PyMethodDef *methods, PyObject *base);
-ev_transport_t *ev_transport_alloc(ev_loop_t *loop, PyTypeObject *type, ev_transport_kind_t kind, const ev_transport_args_t *args);
+/* A heap type over ev_transport_t deriving from one of asyncio's transport classes; name with
+ * its module. */
+PyTypeObject *ev_transport_type_new(ev_state_t *state, const char *name, PyMethodDef *methods,
+                                    PyObject *base);
+ev_transport_t *ev_transport_alloc(ev_loop_t *loop, PyTypeObject *type, ev_transport_kind_t kind,
+                                   const ev_transport_args_t *args);
 /* Joins the loop and queues the start. After el_stream_open. */
 void ev_transport_begin(ev_transport_t *self, PyObject *waiter);
 /* A started plain transport of a connected socket. New reference or NULL. */
 PyObject *ev_stream_transport_new(ev_loop_t *loop, const ev_transport_args_t *args);
-/* Calls protocol.name(arg), arg may be NULL, in the connection's context, or as it is when a program's call is on the stack. */
+/* Calls protocol.name(arg), arg may be NULL, in the connection's context, or as it is when a
+ * program's call is on the stack. */
 PyObject *ev_transport_call(ev_transport_t *self, PyObject *name, PyObject *arg);
 int ev_transport_set_protocol(ev_transport_t *self, PyObject *protocol);
-/* Makes the loop's reference fit what the engine may still do. May free self if the caller owns no reference. */
+/* Makes the loop's reference fit what the engine may still do. May free self if the caller owns
+ * no reference. */
 void ev_transport_sync_hold(ev_transport_t *self);
 /* asyncio's _force_close: exc may be NULL or None. */
 void ev_transport_force_close(ev_transport_t *self, PyObject *exc);
-/* asyncio's _fatal_error for the current exception, which it takes. SystemExit and KeyboardInterrupt end the run, or,
- * inside a call of the program's, stay set for the caller. */
+/* asyncio's _fatal_error for the current exception, which it takes. SystemExit and
+ * KeyboardInterrupt end the run, or, inside a call of the program's, stay set for the caller. */
 void ev_transport_fatal(ev_transport_t *self, const char *message);
 /* The same for an exception object. Never raises. */
 void ev_transport_fatal_exc(ev_transport_t *self, PyObject *exc, const char *message);
 /* logger.debug(format, self) in debug mode. Never raises. */
 void ev_transport_debug(ev_transport_t *self, const char *format);
+/* The current exception, as that of an ordinary callback `protocol.name(arg)`. Takes it. */
+void ev_transport_report_callback(ev_transport_t *self, PyObject *name, PyObject *arg);
+/* Debug mode: protocol.name(arg) has returned; a warning if it took long. */
+void ev_transport_watch_duration(ev_transport_t *self, PyObject *name, PyObject *arg,
+                                 uint64_t began_ns);
+/* logger.debug("%r: %s", self, message, exc_info=exc). Never raises. */
+void ev_transport_log_os_error(ev_transport_t *self, PyObject *exc, const char *message);
 /* Hands an exception to the loop's handler with transport and protocol. Never raises. */
 void ev_transport_report(ev_transport_t *self, PyObject *exc, const char *message);
 /* Forgets the engine: nothing is called after it. Idempotent. */
@@ -132,12 +152,14 @@ void ev_transport_empty_waiter_lost(ev_transport_t *self);
 
 /* transport_extra.c */
 extern PyGetSetDef ev_transport_getset[];
-/* A new dict: what `extra` (a mapping or None) has, then socket, sockname, peername asked of a socket object. */
+/* A new dict: what `extra` (a mapping or None) has, then socket, sockname, peername asked of a
+ * socket object. */
 PyObject *ev_transport_extra_new(ev_state_t *state, PyObject *sock, PyObject *extra);
 bool ev_transport_is_eio(PyObject *exc);
 /* Sends what is gathered, before the program looks at or touches the socket. */
 void ev_transport_flush(ev_transport_t *self);
-/* RuntimeError('Event loop is closed') when the engine is gone although the transport is open. 0 or -1. */
+/* RuntimeError('Event loop is closed') when the engine is gone although the transport is open. 0
+ * or -1. */
 int ev_transport_check_open(ev_transport_t *self);
 /* Methods that every kind has. */
 PyObject *ev_transport_close(PyObject *op, PyObject *unused);
@@ -158,19 +180,23 @@ static inline ev_transport_t *ev_transport_of(el_stream_t *stream) {
     return (ev_transport_t *)(void *)((char *)stream - offsetof(ev_transport_t, stream));
 }
 
-/* socket_view.c: the TransportSocket of a socket object; bind: the one in this dict of extra info belongs to this transport. */
+/* socket_view.c: the TransportSocket of a socket object; bind: the one in this dict of extra
+ * info belongs to this transport. */
 PyObject *ev_socket_view_new(ev_state_t *state, PyObject *sock);
 int ev_socket_view_bind(ev_state_t *state, PyObject *extra, PyObject *transport);
 
-/* read_bytes.c: the bytes object of a small read, and what to do with it after data_received (it takes the reference). */
+/* read_bytes.c: the bytes object of a small read, and what to do with it after data_received (it
+ * takes the reference). */
 PyObject *ev_bytes_small(ev_loop_t *loop, const void *base, size_t size);
 void ev_bytes_small_done(ev_loop_t *loop, PyObject *bytes, size_t size);
-/* The same for a streaming read: memory of `size` bytes to read into; `capacity` is that size again. */
+/* The same for a streaming read: memory of `size` bytes to read into; `capacity` is that size
+ * again. */
 PyObject *ev_bytes_streaming(ev_loop_t *loop, size_t size);
 void ev_bytes_streaming_done(ev_loop_t *loop, PyObject *bytes, size_t capacity);
 
-/* Around everything that the engine calls: nothing that the program does in between frees the stream under the engine's
- * feet. If ours has become the last reference, it is given up later, by a ready item. */
+/* Around everything that the engine calls: nothing that the program does in between frees the
+ * stream under the engine's feet. If ours has become the last reference, it is given up later,
+ * by a ready item. */
 static inline void ev_transport_enter(ev_transport_t *self) {
     Py_INCREF(self);
 }

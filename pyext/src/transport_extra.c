@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* What every kind of transport answers: reading, closing, protocol, extra info, the private names that libraries reach for, repr.
+/* What every kind of transport answers: reading, closing, protocol, extra info, the private names
+ * that libraries reach for, repr.
  *
- * Extra info of an accepted connection is made when somebody asks: the addresses were taken when it was accepted, so they
- * survive its close. Handing out the socket itself sends what is gathered first: the program may write to it.
+ * Extra info of an accepted connection is made when somebody asks: the addresses were taken when
+ * it was accepted, so they survive its close. Handing out the socket itself sends what is
+ * gathered first: the program may write to it.
  */
 #include <errno.h>
 
 #include "stream_transport.h"
 
-/* Reading and closing ------------------------------------------------------------------------------------------------------- */
+/* Reading and closing -------------------------------------------------------------------------- */
 
 int ev_transport_check_open(ev_transport_t *self) {
     if (self->open || self->loop == NULL || !self->loop->closed) {
@@ -130,7 +132,7 @@ bool ev_transport_is_eio(PyObject *exc) {
     return is_eio;
 }
 
-/* Extra info ----------------------------------------------------------------------------------------------------------------- */
+/* Extra info ----------------------------------------------------------------------------------- */
 
 /* extra[key] = value, which it takes; a value of NULL with an OSError set stands for None. */
 static int put(PyObject *extra, PyObject *key, PyObject *value) {
@@ -155,12 +157,13 @@ PyObject *ev_transport_extra_new(ev_state_t *state, PyObject *sock, PyObject *ex
         goto failed;
     }
     if (put(copy, state->str_socket, ev_socket_view_new(state, sock)) < 0 ||
-        put(copy, state->str_sockname, PyObject_CallMethodNoArgs(sock, state->str_getsockname)) < 0) {
+        put(copy, state->str_sockname, PyObject_CallMethodNoArgs(sock, state->str_getsockname)) <
+            0) {
         goto failed;
     }
     int known = PyDict_Contains(copy, state->str_peername);
-    if (known < 0 ||
-        (known == 0 && put(copy, state->str_peername, PyObject_CallMethod(sock, "getpeername", NULL)) < 0)) {
+    if (known < 0 || (known == 0 && put(copy, state->str_peername,
+                                        PyObject_CallMethod(sock, "getpeername", NULL)) < 0)) {
         goto failed;
     }
     return copy;
@@ -223,7 +226,7 @@ PyObject *ev_transport_get_extra_info(PyObject *op, PyObject *args, PyObject *kw
     return Py_NewRef(value);
 }
 
-/* Private names ----------------------------------------------------------------------------------------------------------- */
+/* Private names -------------------------------------------------------------------------------- */
 
 typedef enum name {
     NAME_LOOP,
@@ -254,8 +257,10 @@ static PyObject *buffer_list(ev_transport_t *self) {
     PyObject *list = PyList_New(0);
     const el_stream_t *stream = &self->stream;
     for (uint32_t i = 0; list != NULL && self->open && i < stream->pieces_count; i++) {
-        const el_piece_t *piece = &stream->pieces[(stream->pieces_first + i) % stream->pieces_capacity];
-        PyObject *bytes = PyBytes_FromStringAndSize((const char *)piece->base, (Py_ssize_t)piece->size);
+        const el_piece_t *piece =
+            &stream->pieces[(stream->pieces_first + i) % stream->pieces_capacity];
+        PyObject *bytes = PyBytes_FromStringAndSize((const char *)piece->base,
+                                                    (Py_ssize_t)piece->size);
         if (bytes == NULL || PyList_Append(list, bytes) < 0) {
             Py_CLEAR(list);
         }
@@ -264,12 +269,14 @@ static PyObject *buffer_list(ev_transport_t *self) {
     return list;
 }
 
-/* What takes the bytes that are read; asyncio forgets its own once the connection is lost (3.14). */
+/* What takes the bytes that are read; asyncio forgets its own once the connection is lost
+ * (3.14). */
 static PyObject *read_ready_callback(ev_transport_t *self) {
     if (self->owner == NULL || self->protocol == NULL) {
         Py_RETURN_NONE;
     }
-    PyObject *name = self->buffered ? self->state->str_buffer_updated : self->state->str_data_received;
+    PyObject *name = self->buffered ? self->state->str_buffer_updated
+                                    : self->state->str_data_received;
     return PyObject_GetAttr(self->protocol, name);
 }
 
@@ -358,7 +365,7 @@ PyGetSetDef ev_transport_getset[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-/* repr and the end of an abandoned transport ------------------------------------------------------------------------------- */
+/* repr and the end of an abandoned transport --------------------------------------------------- */
 
 PyObject *ev_transport_repr(PyObject *op) {
     ev_transport_t *self = (ev_transport_t *)op;
@@ -368,20 +375,23 @@ PyObject *ev_transport_repr(PyObject *op) {
         return NULL;
     }
     const char *state = self->owner == NULL ? " closed" : stream->closing ? " closing" : "";
-    const char *reading = stream->reading && !stream->eof_seen && !stream->closing ? "polling" : "idle";
+    const char *reading = stream->reading && !stream->eof_seen && !stream->closing ? "polling"
+                                                                                   : "idle";
     const char *writing = stream->queued != 0 ? "polling" : "idle";
     long long fd = self->fileno;
     PyObject *text;
     if (self->owner == NULL || !self->open) {
-        text = PyUnicode_FromFormat(self->kind == EV_TRANSPORT_SOCKET ? "<%U%s fd=%lld>" : "<%U%s fd=%lld closed>", name,
-                                    state, fd);
+        text = PyUnicode_FromFormat(self->kind == EV_TRANSPORT_SOCKET ? "<%U%s fd=%lld>"
+                                                                      : "<%U%s fd=%lld closed>",
+                                    name, state, fd);
     } else if (self->kind == EV_TRANSPORT_SOCKET) {
-        text = PyUnicode_FromFormat("<%U%s fd=%lld read=%s write=<%s, bufsize=%zu>>", name, state, fd, reading, writing,
-                                    stream->queued);
+        text = PyUnicode_FromFormat("<%U%s fd=%lld read=%s write=<%s, bufsize=%zu>>", name, state,
+                                    fd, reading, writing, stream->queued);
     } else if (self->kind == EV_TRANSPORT_READ_PIPE) {
         text = PyUnicode_FromFormat("<%U%s fd=%lld %s>", name, state, fd, reading);
     } else {
-        text = PyUnicode_FromFormat("<%U%s fd=%lld %s bufsize=%zu>", name, state, fd, writing, stream->queued);
+        text = PyUnicode_FromFormat("<%U%s fd=%lld %s bufsize=%zu>", name, state, fd, writing,
+                                    stream->queued);
     }
     Py_DECREF(name);
     return text;
@@ -401,14 +411,16 @@ void ev_transport_finalize(PyObject *op) {
     PyObject *server = self->server;
     self->owner = NULL;
     self->server = NULL;
-    PyObject *closed = PyObject_CallMethod(owner, "close", NULL); /* the module's state may be cleared already */
+    PyObject *closed = PyObject_CallMethod(owner, "close",
+                                           NULL); /* the module's state may be cleared already */
     if (closed == NULL) {
         PyErr_WriteUnraisable(owner);
     }
     Py_XDECREF(closed);
     Py_DECREF(owner);
     if (server != NULL) {
-        /* asyncio tells the server from 3.13 on only; a server that waits for its connections would wait for ever. */
+        /* asyncio tells the server from 3.13 on only; a server that waits for its connections
+         * would wait for ever. */
         PyObject *detached = ev_server_detach(server, op);
         if (detached == NULL) {
             PyErr_WriteUnraisable(server);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* _core.StreamTransport as a type, and Loop._make_socket_transport, which makes one for a connected socket object.
+/* _core.StreamTransport as a type, and Loop._make_socket_transport, which makes one for a connected
+ * socket object.
  *
- * Accepted connections are made by listener.c through ev_stream_transport_new, which asks the socket object for nothing.
+ * Accepted connections are made by listener.c through ev_stream_transport_new, which asks the
+ * socket object for nothing.
  */
 #include "stream_transport.h"
 
@@ -23,7 +25,8 @@ PyObject *ev_server_detach(PyObject *server, PyObject *transport) {
 #endif
 }
 
-/* Asks a socket object for its family, type and protocol: does TCP_NODELAY apply? -1 with an exception. */
+/* Asks a socket object for its family, type and protocol: does TCP_NODELAY apply? -1 with an
+ * exception. */
 static int wants_nodelay(ev_state_t *state, PyObject *sock) {
     PyObject *names[3] = {state->str_family, state->str_type, state->str_proto};
     long values[3];
@@ -35,7 +38,8 @@ static int wants_nodelay(ev_state_t *state, PyObject *sock) {
             return -1;
         }
     }
-    /* Protocol 0 is TCP too: macOS says so of accepted sockets, and asyncio misses them there (gh-148783). */
+    /* Protocol 0 is TCP too: macOS says so of accepted sockets, and asyncio misses them there
+     * (gh-148783). */
     bool internet = values[0] == AF_INET || values[0] == AF_INET6;
     return internet && values[1] == SOCK_STREAM && (values[2] == IPPROTO_TCP || values[2] == 0);
 }
@@ -44,8 +48,8 @@ static PyObject *optional(PyObject *value) {
     return value == Py_None ? NULL : value;
 }
 
-/* Something that only acts like a socket sends and receives by its own methods; the engine would go past them. Such a one gets
- * asyncio's transport, which calls them. -1 with an exception. */
+/* Something that only acts like a socket sends and receives by its own methods; the engine would
+ * go past them. Such a one gets asyncio's transport, which calls them. -1 with an exception. */
 static int acts_like_socket(ev_state_t *state, PyObject *sock) {
     int real = PyObject_IsInstance(sock, state->socket_class);
     return real != 0 ? (real < 0 ? -1 : 0) : PyObject_HasAttrString(sock, "send");
@@ -56,8 +60,9 @@ static PyObject *make_socket_transport(PyObject *op, PyObject *args, PyObject *k
     ev_loop_t *loop = (ev_loop_t *)op;
     ev_transport_args_t how = {.fd = ES_SOCK_INVALID};
     PyObject *waiter = Py_None, *extra = Py_None, *server = Py_None, *context = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|O$OOO:_make_socket_transport", names, &how.owner, &how.protocol,
-                                     &waiter, &extra, &server, &context)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|O$OOO:_make_socket_transport", names,
+                                     &how.owner, &how.protocol, &waiter, &extra, &server,
+                                     &context)) {
         return NULL;
     }
     PyObject *checked = ev_call_method(op, "_ensure_fd_no_transport", how.owner);
@@ -67,8 +72,10 @@ static PyObject *make_socket_transport(PyObject *op, PyObject *args, PyObject *k
     Py_DECREF(checked);
     int acting = acts_like_socket(loop->state, how.owner);
     if (acting != 0) {
-        return acting < 0 ? NULL : PyObject_CallMethod(loop->state->python, "acting_socket_transport", "OOOOOOO", op, how.owner,
-                                                       how.protocol, waiter, extra, server, context);
+        return acting < 0 ? NULL
+                          : PyObject_CallMethod(loop->state->python, "acting_socket_transport",
+                                                "OOOOOOO", op, how.owner, how.protocol, waiter,
+                                                extra, server, context);
     }
     if (ev_loop_check_closed(loop) < 0 || ev_fileno(loop->state, how.owner, &how.fd) < 0) {
         return NULL;
@@ -101,7 +108,8 @@ static PyMethodDef methods[] = {
     {"is_reading", ev_transport_is_reading, METH_NOARGS, NULL},
     {"pause_reading", ev_transport_pause_reading, METH_NOARGS, NULL},
     {"resume_reading", ev_transport_resume_reading, METH_NOARGS, NULL},
-    {"set_write_buffer_limits", KEYWORDS(ev_transport_set_limits), METH_VARARGS | METH_KEYWORDS, NULL},
+    {"set_write_buffer_limits", KEYWORDS(ev_transport_set_limits), METH_VARARGS | METH_KEYWORDS,
+     NULL},
     {"get_write_buffer_limits", ev_transport_get_limits, METH_NOARGS, NULL},
     {"get_write_buffer_size", ev_transport_get_size, METH_NOARGS, NULL},
     {"write", ev_transport_write, METH_O, NULL},
@@ -118,7 +126,8 @@ static PyMethodDef methods[] = {
 
 PyMethodDef ev_loop_socket_transport_methods[] = {
     {"_make_socket_transport", KEYWORDS(make_socket_transport), METH_VARARGS | METH_KEYWORDS,
-     PyDoc_STR("_make_socket_transport($self, sock, protocol, waiter=None, *, extra=None, server=None, context=None)\n--\n\n"
+     PyDoc_STR("_make_socket_transport($self, sock, protocol, waiter=None, *, extra=None, "
+               "server=None, context=None)\n--\n\n"
                "The transport of a connected socket; connection_made follows in the next turn.")},
     {NULL, NULL, 0, NULL},
 };
@@ -140,21 +149,26 @@ static PyObject *sendfile_mode(void) {
 }
 
 int ev_stream_transport_type_init(ev_state_t *state) {
-    /* The base of asyncio's own transports; loop.sendfile's fallback asks for it by isinstance. It is an asyncio.Transport. */
+    /* The base of asyncio's own transports; loop.sendfile's fallback asks for it by isinstance.
+     * It is an asyncio.Transport. */
     PyObject *transports = PyImport_ImportModule("asyncio.transports");
-    PyObject *base = transports == NULL ? NULL : PyObject_GetAttrString(transports, "_FlowControlMixin");
+    PyObject *base = transports == NULL ? NULL
+                                        : PyObject_GetAttrString(transports, "_FlowControlMixin");
     Py_XDECREF(transports);
     if (base == NULL) {
         return -1;
     }
-    state->stream_transport_type = ev_transport_type_new(state, "evenloop._core.StreamTransport", methods, base);
+    state->stream_transport_type = ev_transport_type_new(state, "evenloop._core.StreamTransport",
+                                                         methods, base);
     Py_DECREF(base);
     if (state->stream_transport_type == NULL) {
         return -1;
     }
-    if (set_attribute(state->stream_transport_type, "_start_tls_compatible", Py_NewRef(Py_True)) < 0 ||
+    if (set_attribute(state->stream_transport_type, "_start_tls_compatible", Py_NewRef(Py_True)) <
+            0 ||
         set_attribute(state->stream_transport_type, "_sendfile_compatible", sendfile_mode()) < 0 ||
-        set_attribute(state->stream_transport_type, "max_size", PyLong_FromLong((long)EL_STREAMING_READ_SIZE)) < 0) {
+        set_attribute(state->stream_transport_type, "max_size",
+                      PyLong_FromLong((long)EL_STREAMING_READ_SIZE)) < 0) {
         return -1;
     }
     return 0;

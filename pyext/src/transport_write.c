@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The writing half of a transport: write, writelines, write_eof, the buffer limits, and the empty waiter of sendfile.
+/* The writing half of a transport: write, writelines, write_eof, the buffer limits, and the empty
+ * waiter of sendfile.
  *
- * bytes objects are kept by reference when the system does not take them at once; anything else may be changed by the program after the call,
- * so the engine copies what is left of it. asyncio aliases such memory from 3.12 on, and sends what it has become.
+ * bytes objects are kept by reference when the system does not take them at once; anything else
+ * may be changed by the program after the call, so the engine copies what is left of it. asyncio
+ * aliases such memory from 3.12 on, and sends what it has become.
  */
 #include "stream_transport.h"
 
@@ -15,12 +17,14 @@ static int warn(ev_transport_t *self, const char *text) {
     return result == NULL ? -1 : 0;
 }
 
-/* A write on a connection that is lost, or about to be: dropped, counted, and from the fifth on complained about. */
+/* A write on a connection that is lost, or about to be: dropped, counted, and from the fifth on
+ * complained about. */
 static PyObject *drop_write(ev_transport_t *self) {
     bool lost = !self->open || self->stream.lost_queued;
     if (lost && self->dropped_writes + 1 >= DROPPED_WRITES_QUIET) {
-        const char *text = self->kind == EV_TRANSPORT_SOCKET ? "socket.send() raised exception."
-                                                             : "pipe closed by peer or os.write(pipe, data) raised exception.";
+        const char *text = self->kind == EV_TRANSPORT_SOCKET
+                               ? "socket.send() raised exception."
+                               : "pipe closed by peer or os.write(pipe, data) raised exception.";
         if (warn(self, text) < 0) {
             return NULL;
         }
@@ -45,8 +49,8 @@ static bool may_write(ev_transport_t *self) {
     return text == NULL;
 }
 
-/* A socket that is being closed still takes what is written until its queue has run dry: SSLProtocol says its goodbye from
- * resume_writing, after close(). A pipe takes nothing more. */
+/* A socket that is being closed still takes what is written until its queue has run dry:
+ * SSLProtocol says its goodbye from resume_writing, after close(). A pipe takes nothing more. */
 static inline bool takes_no_more(const ev_transport_t *self) {
     return self->kind == EV_TRANSPORT_SOCKET ? self->stream.lost_queued : self->stream.closing;
 }
@@ -55,7 +59,8 @@ static inline bool plainly_writable(const ev_transport_t *self) {
     return self->open && !self->eof_written && !takes_no_more(self) && self->empty_waiter == NULL;
 }
 
-/* After the engine has been called from inside a call of the program's. -1: an exception that belongs to the caller. */
+/* After the engine has been called from inside a call of the program's. -1: an exception that
+ * belongs to the caller. */
 static inline int after_engine(ev_transport_t *self) {
     const el_stream_t *stream = &self->stream;
     self->in_call = false;
@@ -86,7 +91,8 @@ static inline int send_piece(ev_transport_t *self, const void *base, size_t size
 static PyObject *write_other(ev_transport_t *self, PyObject *data) {
     bool is_bytes = PyBytes_Check(data);
     if (!is_bytes && !PyByteArray_Check(data) && !PyMemoryView_Check(data)) {
-        return ev_call_method(self->state->python, "refuse_to_write", data); /* its text differs between patch releases */
+        return ev_call_method(self->state->python, "refuse_to_write",
+                              data); /* its text differs between patch releases */
     }
     if (!may_write(self)) {
         return NULL;
@@ -122,9 +128,10 @@ PyObject *ev_transport_write(PyObject *op, PyObject *data) {
     Py_RETURN_NONE;
 }
 
-/* writelines ------------------------------------------------------------------------------------------------------------- */
+/* writelines ---------------------------------------------------------------------------------- */
 
-/* The total size of a list of bytes objects; 0: something else is in it; -1: something that is no buffer, with TypeError. */
+/* The total size of a list of bytes objects; 0: something else is in it; -1: something that is
+ * no buffer, with TypeError. */
 static Py_ssize_t size_of_bytes(PyObject *pieces) {
     Py_ssize_t total = 0;
     bool all_bytes = true;
@@ -135,7 +142,9 @@ static Py_ssize_t size_of_bytes(PyObject *pieces) {
         } else if (PyObject_CheckBuffer(piece)) {
             all_bytes = false;
         } else {
-            PyErr_Format(PyExc_TypeError, "memoryview: a bytes-like object is required, not '%.200s'", Py_TYPE(piece)->tp_name);
+            PyErr_Format(PyExc_TypeError,
+                         "memoryview: a bytes-like object is required, not '%.200s'",
+                         Py_TYPE(piece)->tp_name);
             return -1;
         }
     }
@@ -149,7 +158,8 @@ static PyObject *join(PyObject *pieces) {
     return joined;
 }
 
-/* Small pieces are joined: one system call and one copy cost less than a vector. Large ones go by reference. */
+/* Small pieces are joined: one system call and one copy cost less than a vector. Large ones go
+ * by reference. */
 static PyObject *write_pieces(ev_transport_t *self, PyObject *pieces) {
     Py_ssize_t total = size_of_bytes(pieces);
     if (total < 0) {
@@ -218,7 +228,8 @@ PyObject *ev_transport_writelines(PyObject *op, PyObject *list) {
     if (joined == NULL) {
         return NULL;
     }
-    PyObject *result = PyObject_CallMethodOneArg(op, ((ev_transport_t *)op)->state->str_write, joined);
+    PyObject *result = PyObject_CallMethodOneArg(op, ((ev_transport_t *)op)->state->str_write,
+                                                 joined);
     Py_DECREF(joined);
     return result;
 }
@@ -253,14 +264,15 @@ PyObject *ev_transport_can_write_eof(PyObject *op, PyObject *unused) {
     Py_RETURN_TRUE;
 }
 
-/* Flow control ----------------------------------------------------------------------------------------------------------- */
+/* Flow control --------------------------------------------------------------------------------- */
 
 /* Calls protocol.pause_writing or resume_writing. */
 static void notify(ev_transport_t *self, PyObject *name, const char *message) {
     ev_transport_enter(self);
     PyObject *result = ev_transport_call(self, name, NULL);
     if (result == NULL) {
-        bool leaves = PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
+        bool leaves = PyErr_ExceptionMatches(PyExc_SystemExit) ||
+                      PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
         if (leaves && self->in_call) {
             self->escaped = true;
         } else if (!ev_loop_take_exit(self->loop)) {
@@ -318,7 +330,8 @@ void ev_transport_empty_waiter_lost(ev_transport_t *self) {
     if (self->empty_waiter == NULL) {
         return;
     }
-    PyObject *exc = PyObject_CallFunction(PyExc_ConnectionError, "s", "Connection is closed by peer");
+    PyObject *exc = PyObject_CallFunction(PyExc_ConnectionError, "s",
+                                          "Connection is closed by peer");
     if (exc == NULL) {
         PyErr_WriteUnraisable((PyObject *)self);
         return;
@@ -351,7 +364,8 @@ static int mark_size(PyObject *mark, size_t *size) {
     return 0;
 }
 
-/* asyncio's defaults: high 64 KiB, or four times low; low a quarter of high. New references; -1 with an exception. */
+/* asyncio's defaults: high 64 KiB, or four times low; low a quarter of high. New references; -1
+ * with an exception. */
 static int complete_marks(PyObject **high, PyObject **low) {
     PyObject *four = PyLong_FromLong(4);
     if (four == NULL) {
@@ -360,7 +374,8 @@ static int complete_marks(PyObject **high, PyObject **low) {
     if (*high != Py_None) {
         Py_INCREF(*high);
     } else {
-        *high = *low == Py_None ? PyLong_FromLong(EL_HIGH_WATER_DEFAULT) : PyNumber_Multiply(four, *low);
+        *high = *low == Py_None ? PyLong_FromLong(EL_HIGH_WATER_DEFAULT)
+                                : PyNumber_Multiply(four, *low);
     }
     if (*low != Py_None) {
         Py_INCREF(*low);
@@ -394,7 +409,8 @@ PyObject *ev_transport_set_limits(PyObject *op, PyObject *args, PyObject *kwargs
     static char *names[] = {"high", "low", NULL};
     ev_transport_t *self = (ev_transport_t *)op;
     PyObject *high = Py_None, *low = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO:set_write_buffer_limits", names, &high, &low) ||
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO:set_write_buffer_limits", names, &high,
+                                     &low) ||
         complete_marks(&high, &low) < 0) {
         return NULL;
     }
@@ -423,7 +439,8 @@ PyObject *ev_transport_set_limits(PyObject *op, PyObject *args, PyObject *kwargs
 PyObject *ev_transport_get_limits(PyObject *op, PyObject *unused) {
     (void)unused;
     ev_transport_t *self = (ev_transport_t *)op;
-    return Py_BuildValue("(NN)", PyLong_FromSize_t(self->low_water), PyLong_FromSize_t(self->high_water));
+    return Py_BuildValue("(NN)", PyLong_FromSize_t(self->low_water),
+                         PyLong_FromSize_t(self->high_water));
 }
 
 PyObject *ev_transport_get_size(PyObject *op, PyObject *unused) {
@@ -440,8 +457,9 @@ PyObject *ev_transport_get_size(PyObject *op, PyObject *unused) {
     return PyLong_FromSize_t(size);
 }
 
-/* sendfile waits until the queue is empty and writes to the descriptor itself. While it does, the watcher is nobody's, and the marks are
- * zero, so the engine's resume_writing says that the queue has run dry. */
+/* sendfile waits until the queue is empty and writes to the descriptor itself. While it does,
+ * the watcher is nobody's, and the marks are zero, so the engine's resume_writing says that the
+ * queue has run dry. */
 PyObject *ev_transport_make_empty_waiter(PyObject *op, PyObject *unused) {
     (void)unused;
     ev_transport_t *self = (ev_transport_t *)op;
