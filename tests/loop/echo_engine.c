@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* An echo server on the engine without Python: what the engine costs above plain libuv.
  *
- * Usage: echo_engine PORT [SECONDS]. Prints the port it listens on, then serves until its standard input ends... or for
- * SECONDS. Benchmarks compare its processor time per message with that of the yardstick in bench/.
+ * Usage: echo_engine [PORT [SECONDS]]. Prints the port it listens on, then serves until it is killed, or for SECONDS.
+ * Its processor time per message is compared with that of the yardstick, bench/echo_uv.c.
  */
 #include <stdio.h>
 #include <stdlib.h>
