@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
+import urllib.request
 
 import pytest
 
@@ -135,6 +136,8 @@ def ask_uvicorn(how: list[str], *options: str) -> list[str]:
         *options,
     ) as server:
         server.wait_for("Uvicorn running on")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/loop", timeout=LIMIT / 4) as answer:
+            assert answer.read().startswith(b"evenloop." if how is EVENLOOP else b"asyncio.")
         lines, _ = run(STOCK, "uvicorn_asgi.py", str(port))
     assert any("Application shutdown complete" in line for line in server.log), server.log
     assert "application: shut down" in server.log
@@ -142,7 +145,9 @@ def ask_uvicorn(how: list[str], *options: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "options", [["--loop", "none"], ["--loop", "evenloop:new_event_loop"]], ids=" ".join
+    "options",
+    [[], ["--loop", "none"], ["--loop", "evenloop:new_event_loop"]],
+    ids=lambda options: " ".join(options) or "default",
 )
 def test_uvicorn_as_a_program_serves_what_it_serves_on_the_stock_loop(options):
     lines = ask_uvicorn(EVENLOOP, *options)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import signal
 import sys
@@ -39,6 +40,8 @@ async def app(scope, receive, send):
     path = scope["path"]
     if path == "/":
         await respond(send, 200, b"started %d" % state["started"])
+    elif path == "/loop":
+        await respond(send, 200, type(asyncio.get_running_loop()).__module__.encode())
     elif path == "/digest":
         digest, size, more = hashlib.sha256(), 0, True
         while more:

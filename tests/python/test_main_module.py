@@ -60,6 +60,9 @@ def test_module_runs_on_evenloop(tmp_path):
         "asyncio.get_event_loop().run_until_complete(main())",
         "from asyncio import new_event_loop as make; make().run_until_complete(main())",
         "asyncio.run(main(), debug=True)",
+        "asyncio.SelectorEventLoop().run_until_complete(main())",
+        "import sys; name = 'Proactor' if sys.platform == 'win32' else 'Selector'; "
+        "getattr(asyncio, name + 'EventLoop')().run_until_complete(main())",
     ],
 )
 def test_every_usual_way_in_lands_on_evenloop(way):
