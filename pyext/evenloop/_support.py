@@ -62,7 +62,7 @@ def run_handle(loop: Any, handle: Any) -> None:
 
 
 # The context of an accepted connection came with gh-140947 (3.15).
-_Transport: Any = selector_events._SelectorSocketTransport
+_Transport = cast(Any, selector_events)._SelectorSocketTransport
 _TAKES_CONTEXT = "context" in inspect.signature(_Transport).parameters
 
 

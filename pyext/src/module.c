@@ -114,6 +114,7 @@ static int module_exec(PyObject *module) {
         PyModule_AddType(module, state->loop_type) < 0 ||
         PyModule_AddType(module, state->handle_type) < 0 ||
         PyModule_AddType(module, state->timer_handle_type) < 0 ||
+        PyModule_AddType(module, state->child_watch_type) < 0 ||
         PyModule_AddStringConstant(module, "__version__", es_version_string()) < 0 ||
         PyModule_AddStringConstant(module, "libuv_version", uv_version_string()) < 0) {
         return -1;
