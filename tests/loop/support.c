@@ -13,7 +13,8 @@ void trace_clear(void) {
 void trace(const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    int size = vsnprintf(trace_text + trace_size, sizeof trace_text - trace_size, format, arguments);
+    int size = vsnprintf(trace_text + trace_size, sizeof trace_text - trace_size, format,
+                         arguments);
     va_end(arguments);
     assert_true(size >= 0 && trace_size + (size_t)size < sizeof trace_text);
     trace_size += (size_t)size;

@@ -254,7 +254,8 @@ static void a_regular_file_is_refused(void **state) {
     assert_true(file >= 0);
     strcpy(path, request.path);
     uv_fs_req_cleanup(&request);
-    assert_int_equal(el_stream_open_pipe(&stream, *state, file, EL_PIPE_READABLE, &owner_ops), ES_EPERM);
+    assert_int_equal(el_stream_open_pipe(&stream, *state, file, EL_PIPE_READABLE, &owner_ops),
+                     ES_EPERM);
     assert_int_equal(el_stream_open_pipe(&stream, *state, file, 0, &owner_ops), ES_EINVAL);
     (void)uv_fs_close(NULL, &request, file, NULL);
     uv_fs_req_cleanup(&request);

@@ -147,7 +147,8 @@ static void close_both(el_poll_t *poll, void *ctx) {
     el_poll_close(pair_of_polls[1]);
 }
 
-static void a_watcher_closed_by_another_ones_callback_is_not_called_though_it_was_ready(void **state) {
+static void
+a_watcher_closed_by_another_ones_callback_is_not_called_though_it_was_ready(void **state) {
     es_sock_t fds[2];
     for (int i = 0; i < 2; i++) {
         fds[i] = idle_socket();

@@ -771,8 +771,9 @@ static void renew(el_loop_t *loop) {
 }
 
 static void the_owner_may_do_anything_in_any_upcall(void **state) {
-    static void (*const acts[])(owner_t *) = {act_close,  act_abort, act_write, act_eof, act_toggle,
-                                              stop_reading, act_pause_and_resume, act_water, act_flush};
+    static void (*const acts[])(owner_t *) = {
+        act_close, act_abort, act_write, act_eof, act_toggle, stop_reading, act_pause_and_resume,
+        act_water, act_flush};
     for (size_t act = 0; act < sizeof acts / sizeof *acts; act++) {
         for (int where = 0; where < UP_COUNT; where++) {
             renew(*state);

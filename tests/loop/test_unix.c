@@ -158,7 +158,8 @@ static void a_terminal_is_a_stream_and_its_end_is_told(void **state) {
 }
 
 /* The child closes its copy of the loop; the parent's watcher must go on working. */
-static void a_forked_child_refuses_to_run_and_closing_its_copy_leaves_the_parent_alone(void **state) {
+static void
+a_forked_child_refuses_to_run_and_closing_its_copy_leaves_the_parent_alone(void **state) {
     int ends[2];
     el_poll_t *poll;
     int status;

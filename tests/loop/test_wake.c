@@ -6,7 +6,7 @@
  */
 #include "support.h"
 
-#define THREADS 8
+#define THREADS    8
 #define POSTS_EACH 5000
 
 typedef struct state {
