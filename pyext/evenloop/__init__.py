@@ -50,4 +50,6 @@ def install() -> None:
         asyncio.events.new_event_loop = new_event_loop
         asyncio.new_event_loop = new_event_loop
     else:
-        asyncio.set_event_loop_policy(EventLoopPolicy())
+        # The public function warns from 3.14 on: policies will go. No concern of the caller.
+        set_policy = getattr(asyncio.events, "_set_event_loop_policy", None)
+        (set_policy or asyncio.set_event_loop_policy)(EventLoopPolicy())
