@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* How bytes move through a socket: readiness from the watcher, evenshim for the rest. The same on every system. */
+/* How bytes move through a socket: readiness from the watcher, evenshim for the rest. The same on
+ * every system. */
 #include "internal.h"
 
 static int receive(el_stream_t *stream, void *base, size_t size, size_t *done) {

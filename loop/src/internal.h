@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What the engine's files share with one another and with nobody else.
  *
- * Owns no state. The rules that every file keeps: a callback from libuv first calls el__enter, before
- * it looks at anything of the loop's; nothing is asked of libuv while loop->blocked is true and the
- * caller may be another thread; after every upcall the state is looked at again.
+ * Owns no state. The rules that every file keeps: a callback from libuv first calls el__enter,
+ * before it looks at anything of the loop's; nothing is asked of libuv while loop->blocked is
+ * true and the caller may be another thread; after every upcall the state is looked at again.
  */
 #ifndef EVENLOOP_INTERNAL_H
 #define EVENLOOP_INTERNAL_H
@@ -52,9 +52,9 @@ el_reason_t el__reason(int code);
 void el__attach(el_loop_t *loop, el_attached_t *attached, void (*detach)(el_attached_t *attached));
 void el__detach(el_attached_t *attached); /* idempotent */
 
-/* Whether a deadline is certainly not due, going by libuv's cached time, which must be fresh: it spares reading the
- * clock again for timers that are far off. The margin covers the coarse clock that libuv may read on Linux,
- * which lags by up to a tick. */
+/* Whether a deadline is certainly not due, going by libuv's cached time, which must be fresh: it
+ * spares reading the clock again for timers that are far off. The margin covers the coarse clock
+ * that libuv may read on Linux, which lags by up to a tick. */
 static inline bool el__surely_later(const el_loop_t *loop, uint64_t deadline_ns) {
     return deadline_ns / 1000000u > uv_now(&loop->uv) + 5;
 }
@@ -132,8 +132,9 @@ void el__registry_remove(el_loop_t *loop, el_poll_t *poll);
 /* uv_poll_init without its side effects on the descriptor. 0 or a code of evenshim. */
 int el__os_poll_init(uv_loop_t *uv, uv_poll_t *handle, es_sock_t fd, bool known_socket);
 
-/* Whether a handle without interest may be kept for its descriptor. Not on Windows: a closed socket's number
- * is soon given out again, and the handle knows the provider and the pending requests of the old one. */
+/* Whether a handle without interest may be kept for its descriptor. Not on Windows: a closed
+ * socket's number is soon given out again, and the handle knows the provider and the pending
+ * requests of the old one. */
 extern const bool el__os_poll_keeps_idle;
 
 /* UV_NONBLOCK_PIPE where a signal handler can write to such a pipe. */
@@ -179,7 +180,8 @@ void el__stream_ended(el_stream_t *stream);
 void el__stream_readable(el_stream_t *stream);          /* readiness: read now */
 void el__stream_writable(el_stream_t *stream);          /* readiness: send now */
 void el__stream_read_result(el_stream_t *stream, int rc); /* ES_EOF or a failure */
-void el__stream_sent(el_stream_t *stream, size_t size); /* completion: the first `size` queued bytes went */
+/* completion: the first `size` queued bytes went */
+void el__stream_sent(el_stream_t *stream, size_t size);
 void el__stream_drop_pieces(el_stream_t *stream);
 void el__stream_unlink_gathering(el_stream_t *stream);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Listeners: taking the waiting connections.
  *
- * Owns the rest after running out of a resource. Guarantees that one bad connection never stops the others and that nothing is
- * called after el_listener_close. Broken by touching the listener after an upcall that may have closed and freed
- * it: loop->accepting tells.
+ * Owns the rest after running out of a resource. Guarantees that one bad connection never stops
+ * the others and that nothing is called after el_listener_close. Broken by touching the listener
+ * after an upcall that may have closed and freed it: loop->accepting tells.
  */
 #include "internal.h"
 
@@ -11,7 +11,8 @@
 
 uint64_t el__accept_pause_ns = EL_ACCEPT_PAUSE_NS;
 
-/* Outlives its listener when that is closed meanwhile: a cancelled timer stays in the heap for a while. */
+/* Outlives its listener when that is closed meanwhile: a cancelled timer stays in the heap for a
+ * while. */
 struct el_pause {
     el_timer_t timer;
     el_listener_t *listener; /* NULL: the listener is closed */
@@ -41,7 +42,8 @@ static void drop_pause(el_loop_t *loop, el_ready_t *item) {
 
 static const el_ready_ops_t pause_ops = {run_pause, drop_pause};
 
-/* Without the memory for the timer the listener tries again in the next turn, which is right but busy. */
+/* Without the memory for the timer the listener tries again in the next turn, which is right but
+ * busy. */
 static void rest(el_listener_t *listener) {
     struct el_pause *pause = es_calloc(1, sizeof *pause);
     if (pause == NULL) {
@@ -67,7 +69,10 @@ static void on_waiting(el_poll_t *poll, void *ctx) {
     el_loop_t *loop = listener->loop;
     int backlog = listener->backlog;
     loop->accepting = listener;
-    for (int left = backlog; left >= 0 && loop->accepting == listener && !loop->interrupted; left--) {
+    for (int left = backlog; left >= 0; left--) {
+        if (loop->accepting != listener || loop->interrupted) {
+            break;
+        }
         es_sock_t fd;
         es_addr_t peer;
         int code = es_sock_accept(listener->fd, &fd, &peer);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The turn: what runs when, and when the loop waits.
  *
- * Owns el_loop_t from init to close and everything that guards the lock around a wait. Guarantees the
- * order that loop.h promises and that after_block is called exactly once for each before_block that
- * returned true. Broken by a callback of libuv that does not begin with el__enter, and by running
- * the ready queue to its end instead of to its length at the turn's start.
+ * Owns el_loop_t from init to close and everything that guards the lock around a wait.
+ * Guarantees the order that loop.h promises and that after_block is called exactly once for each
+ * before_block that returned true. Broken by a callback of libuv that does not begin with
+ * el__enter, and by running the ready queue to its end instead of to its length at the turn's
+ * start.
  */
 #include "internal.h"
 
@@ -110,8 +111,8 @@ void el__unblock(el_loop_t *loop) {
     loop->phase = ++loop->phase_last;
 }
 
-/* Marks the loop as waiting and gives the lock back. False: it must not wait after all. The order matters: a poster
- * first queues and then looks at `waiting`, so one of the two sees the other. */
+/* Marks the loop as waiting and gives the lock back. False: it must not wait after all. The order
+ * matters: a poster first queues and then looks at `waiting`, so one of the two sees the other. */
 static bool block(el_loop_t *loop) {
     atomic_store(&loop->waiting, 1);
     if (atomic_exchange(&loop->wake_pending, 0) != 0 || atomic_load(&loop->posted) != NULL) {
@@ -159,7 +160,8 @@ static uint64_t wait_deadline(el_loop_t *loop, uint64_t timeout_ns) {
     if (deadline == EL_NEVER && timeout_ns == EL_NEVER) {
         return EL_NEVER;
     }
-    /* libuv counts the wait from its cached time, which the callbacks since the last poll made old. */
+    /* libuv counts the wait from its cached time, which the callbacks since the last poll made
+     * old. */
     uv_update_time(&loop->uv);
     if (timeout_ns == EL_NEVER && el__surely_later(loop, deadline)) {
         return deadline;
@@ -220,7 +222,8 @@ static inline void end_phase(el_loop_t *loop) {
     }
 }
 
-/* Phase 1. What is pushed meanwhile stays for the next turn, and so does the rest after an interrupt. */
+/* Phase 1. What is pushed meanwhile stays for the next turn, and so does the rest after an
+ * interrupt. */
 static void run_ready(el_loop_t *loop) {
     size_t count = loop->ready.count;
     while (count-- > 0 && !loop->interrupted) {

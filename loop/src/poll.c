@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Watchers: what the engine's users want to know of a descriptor, told to libuv.
  *
- * Owns el_poll_t and its libuv handle. Guarantees that libuv is told of growing interest once before each poll,
- * of ended interest at once, and of nothing from a foreign thread while the loop waits. Broken by
- * letting a slot's callback see a watcher that the callback before it has closed: on_event looks again.
+ * Owns el_poll_t and its libuv handle. Guarantees that libuv is told of growing interest once
+ * before each poll, of ended interest at once, and of nothing from a foreign thread while the
+ * loop waits. Broken by letting a slot's callback see a watcher that the callback before it has
+ * closed: on_event looks again.
  */
 #include "internal.h"
 
@@ -77,8 +78,8 @@ static void give_back_watch(el_loop_t *loop, el__watch_t *watch) {
 
 static void close_watch(el_loop_t *loop, el__watch_t *watch) {
     if (el__forked(loop)) {
-        /* Stopping would take the descriptor out of the poll set that the parent still uses. The handle
-         * stays until the loop is closed, which gives it a set of its own. */
+        /* Stopping would take the descriptor out of the poll set that the parent still uses. The
+         * handle stays until the loop is closed, which gives it a set of its own. */
         watch->next = loop->watches_ending;
         loop->watches_ending = watch;
         return;
@@ -157,8 +158,8 @@ static void on_event(uv_poll_t *handle, int status, int events) {
     }
     poll->hung_up = status < 0;
     if (status < 0) {
-        /* An error or a hang-up, and libuv has stopped the handle. Both sides are told and ask their
-         * system calls; who still wants to know afterwards is watched again. */
+        /* An error or a hang-up, and libuv has stopped the handle. Both sides are told and ask
+         * their system calls; who still wants to know afterwards is watched again. */
         events = UV_READABLE | UV_WRITABLE;
         if (poll->armed != 0) {
             poll->armed = 0;
@@ -183,7 +184,8 @@ void el__polls_call_broken(el_loop_t *loop) {
         if (loop->interrupted) {
             continue;
         }
-        /* These have no handle to outlive them, so the second slot is found through the registry. */
+        /* These have no handle to outlive them, so the second slot is found through the registry.
+         */
         es_sock_t fd = poll->fd;
         poll->hung_up = true;
         if (poll->slots[EL_READ].cb != NULL) {
@@ -228,8 +230,9 @@ static void sync_one(el_poll_t *poll) {
         code = el__from_uv(uv_poll_start(&poll->watch->uv, wanted, on_event));
     }
     if (code != 0) {
-        /* Without libuv's help the slots are called every turn, and their system calls tell: a bad
-         * descriptor fails there with its own error, and for one that is good this is slow but right. */
+        /* Without libuv's help the slots are called every turn, and their system calls tell: a
+         * bad descriptor fails there with its own error, and for one that is good this is slow
+         * but right. */
         link_to(poll, &poll->loop->polls_broken);
         return;
     }
@@ -298,7 +301,8 @@ static int open_new(el_loop_t *loop, es_sock_t fd, bool known_socket, el_poll_t 
     poll->fd = fd;
     poll->opens = 1;
     poll->known_socket = known_socket;
-    /* From a foreign thread libuv can't be asked now: then the first sync finds out what the descriptor is. */
+    /* From a foreign thread libuv can't be asked now: then the first sync finds out what the
+     * descriptor is. */
     int code = loop->blocked ? 0 : make_watch(poll);
     if (code == 0) {
         code = el__registry_add(loop, poll);

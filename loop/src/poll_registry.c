@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The registry: which watcher belongs to a descriptor.
  *
- * Owns loop->polls, a hash table with open addressing that is at most half full. Guarantees at most one watcher a
- * descriptor and O(1) on average, whatever numbers the system gives out (Windows counts in fours). Broken by
- * leaving a gap in a run of entries: removal closes it by moving later ones back.
+ * Owns loop->polls, a hash table with open addressing that is at most half full. Guarantees at
+ * most one watcher a descriptor and O(1) on average, whatever numbers the system gives out
+ * (Windows counts in fours). Broken by leaving a gap in a run of entries: removal closes it by
+ * moving later ones back.
  */
 #include "internal.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Signals from a handler into the loop, one byte each, through a pipe that libuv reads.
  *
- * Owns both ends. A pipe on every system: Windows signal handlers of the C runtime, too, can do no more than write to a
- * descriptor of that runtime. Guarantees that bytes arrive in order, even after an interrupt: they
- * only make the owner note something, so they are never held back.
+ * Owns both ends. A pipe on every system: Windows signal handlers of the C runtime, too, can do
+ * no more than write to a descriptor of that runtime. Guarantees that bytes arrive in order,
+ * even after an interrupt: they only make the owner note something, so they are never held back.
  */
 #include "internal.h"
 

@@ -2,8 +2,9 @@
 /* A stream's life: open, close, abort, lost.
  *
  * Owns the flags that say how far a stream has come and the order of its end: closing, then
- * (everything sent, failed or aborted) the end is settled, then `lost` as a ready item, once. Guarantees that nothing is
- * delivered or sent after the end is settled. Broken by any path that reports a loss without el__stream_fail.
+ * (everything sent, failed or aborted) the end is settled, then `lost` as a ready item, once.
+ * Guarantees that nothing is delivered or sent after the end is settled. Broken by any path that
+ * reports a loss without el__stream_fail.
  */
 #include "internal.h"
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Reading: from readiness to the owner's upcalls.
  *
- * Owns the choice of the buffer and the length of a round. Guarantees that nothing is delivered to an owner who has stopped
- * reading, and end of file once. Broken by touching a stream after an upcall without looking at `reading`.
+ * Owns the choice of the buffer and the length of a round. Guarantees that nothing is delivered
+ * to an owner who has stopped reading, and end of file once. Broken by touching a stream after
+ * an upcall without looking at `reading`.
  */
 #include "internal.h"
 
-/* Brings the bytes of one read to the owner. Returns whether the buffer was full, so that more may be waiting. */
+/* Brings the bytes of one read to the owner. Returns whether the buffer was full, so that more
+ * may be waiting. */
 static bool read_shared(el_stream_t *stream) {
     unsigned char *buffer = stream->loop->read_buffer;
     size_t size = 0;

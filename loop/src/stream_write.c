@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Writing: at once if possible, gathered where nobody can tell, queued where the system refuses.
  *
- * Owns the ring of pieces and the water marks. Guarantees order, that `release` comes exactly once for each
- * piece taken, and that pause_writing is called only for what the system has refused. Broken by calling `release` while the ring is
- * being changed: an owner may write again from inside it.
+ * Owns the ring of pieces and the water marks. Guarantees order, that `release` comes exactly
+ * once for each piece taken, and that pause_writing is called only for what the system has
+ * refused. Broken by calling `release` while the ring is being changed: an owner may write again
+ * from inside it.
  */
 #include "internal.h"
 
@@ -87,8 +88,8 @@ static void release_piece(el_stream_t *stream, const el_piece_t *piece) {
     }
 }
 
-/* Takes the first `size` bytes off the ring, at most ES_IOV_MAX pieces: first all of the ring's state,
- * then the releases. */
+/* Takes the first `size` bytes off the ring, at most ES_IOV_MAX pieces: first all of the ring's
+ * state, then the releases. */
 static void consume(el_stream_t *stream, size_t size) {
     assert(size <= stream->queued);
     el_piece_t gone[ES_IOV_MAX];
@@ -159,7 +160,8 @@ static void resume_if_low(el_stream_t *stream) {
 
 static void end_sending(el_stream_t *stream) {
     stream->write_eof_done = true;
-    /* A peer that is gone already makes shutdown fail; reading or the next write tells of it better. */
+    /* A peer that is gone already makes shutdown fail; reading or the next write tells of it
+     * better. */
     if (stream->backend->shutdown(stream) == ES_ENOTSUP) {
         el_stream_close(stream);
     }
@@ -187,7 +189,8 @@ static void tell_drained(el_stream_t *stream) {
     }
 }
 
-/* Offers the ring to the system until it refuses. 0; ES_EAGAIN: some is left; ES_ECANCELED: the stream has ended. */
+/* Offers the ring to the system until it refuses. 0; ES_EAGAIN: some is left; ES_ECANCELED: the
+ * stream has ended. */
 static int offer(el_stream_t *stream) {
     while (stream->queued > 0) {
         es_iov_t iov[ES_IOV_MAX];
@@ -292,7 +295,8 @@ void el_stream_flush(el_stream_t *stream) {
     stream->gathered = 0;
     if (offer(stream) != ES_ECANCELED) {
         await_room(stream);
-        drained(stream); /* a stream that is being closed may have been written to from resume_writing */
+        /* a stream that is being closed may have been written to from resume_writing */
+        drained(stream);
         tell_drained(stream);
     }
 }
@@ -347,8 +351,8 @@ static int keep_lent(el_stream_t *stream, void *owner, bool *taken) {
     return 0;
 }
 
-/* Sends what is gathered and this piece together, without a copy of what the system takes: the caller's memory
- * lies in the ring while it is offered. */
+/* Sends what is gathered and this piece together, without a copy of what the system takes: the
+ * caller's memory lies in the ring while it is offered. */
 static int write_joined(el_stream_t *stream, const void *base, size_t size, void *owner,
                         bool *taken) {
     el__stream_unlink_gathering(stream);

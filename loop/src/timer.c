@@ -192,8 +192,9 @@ void el__timers_tidy(el_loop_t *loop) {
     drop_all(loop, &dropped);
 }
 
-/* Moves what is due to `due`, in order, and what was cancelled to `dropped`. A timer that is due but was set in this turn has to
- * wait for the next; it is set aside in the part of the array that the pops have freed. */
+/* Moves what is due to `due`, in order, and what was cancelled to `dropped`. A timer that is due
+ * but was set in this turn has to wait for the next; it is set aside in the part of the array
+ * that the pops have freed. */
 static void collect_due(el_loop_t *loop, el_ready_queue_t *due, el_ready_queue_t *dropped) {
     uint64_t now = el_now_ns();
     uint32_t end = loop->heap_count;

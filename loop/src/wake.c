@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Other threads: handing items over and ending a wait.
  *
- * Owns loop->posted, wake_pending and waiting, the only fields that are touched without the lock. Guarantees that a post
- * is never lost and that one to a loop that is awake costs no system call. Broken by a loop that
- * waits without having looked at `posted` and `wake_pending` after it set `waiting` (loop.c, block).
+ * Owns loop->posted, wake_pending and waiting, the only fields that are touched without the
+ * lock. Guarantees that a post is never lost and that one to a loop that is awake costs no
+ * system call. Broken by a loop that waits without having looked at `posted` and `wake_pending`
+ * after it set `waiting` (loop.c, block).
  */
 #include "internal.h"
 
@@ -12,7 +13,8 @@ void el_loop_post(el_loop_t *loop, el_ready_t *item) {
     do {
         item->next = head;
     } while (!atomic_compare_exchange_weak(&loop->posted, &head, item));
-    /* From here on the item may be gone. Who finds others there already knows that they have woken the loop. */
+    /* From here on the item may be gone. Who finds others there already knows that they have
+     * woken the loop. */
     if (head == NULL && atomic_load(&loop->waiting) != 0) {
         (void)uv_async_send(&loop->wake_async);
     }

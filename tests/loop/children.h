@@ -12,11 +12,13 @@ typedef struct child_process {
     intptr_t input; /* the write end of its standard input */
 } child_process_t;
 
-void child_program(const char *path); /* this program, which plays the child when its argument is "child" */
+/* this program, which plays the child when its argument is "child" */
+void child_program(const char *path);
 child_process_t child_start(void);
 void child_end(child_process_t *process);                      /* asks it to end */
 void child_await_without_collecting(child_process_t *process); /* until it has ended */
-int child_status(child_process_t *process);                    /* waits, collects, and closes what is held */
+/* waits, collects, and closes what is held */
+int child_status(child_process_t *process);
 intptr_t child_nobody(void);                                   /* an id that is nobody's */
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* An echo server on the engine without Python: what the engine costs above plain libuv.
  *
- * Usage: echo_engine [PORT [SECONDS]]. Prints the port it listens on, then serves until it is killed, or for SECONDS.
- * Its processor time per message is compared with that of the yardstick, bench/echo_uv.c.
+ * Usage: echo_engine [PORT [SECONDS]]. Prints the port it listens on, then serves until it is
+ * killed, or for SECONDS. Its processor time per message is compared with that of the yardstick,
+ * bench/echo_uv.c.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,7 +101,8 @@ static void on_time_up(el_loop_t *loop, el_ready_t *item) {
 
 static const el_ready_ops_t time_up_ops = {on_time_up, on_time_up};
 
-/* The address and the port are network order in the system's own sockaddr_in, which evenshim passes on. */
+/* The address and the port are network order in the system's own sockaddr_in, which evenshim
+ * passes on. */
 static int listen_on(unsigned port, es_sock_t *out) {
     struct sockaddr_in name;
     es_addr_t addr;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Scripted system calls: a network that does what the test says, on every system alike.
  *
- * While a script is on, evenshim's recv, send, accept and shutdown come here instead of to the system. Answers are a
- * number of bytes or a code of evenshim, told to evenshim as this system would tell it.
+ * While a script is on, evenshim's recv, send, accept and shutdown come here instead of to the
+ * system. Answers are a number of bytes or a code of evenshim, told to evenshim as this system
+ * would tell it.
  */
 #ifndef EVENLOOP_TESTS_SCRIPT_H
 #define EVENLOOP_TESTS_SCRIPT_H
@@ -48,7 +49,8 @@ void script_recv(int code, size_t limit);
 void script_send(int code, size_t limit);
 void script_accept(int code);
 
-/* For the leaves script_posix.c and script_win.c: results are bytes, or a negative code of evenshim. */
+/* For the leaves script_posix.c and script_win.c: results are bytes, or a negative code of
+ * evenshim. */
 intptr_t script_do_recv(void *base, size_t size);
 intptr_t script_do_send(const es_iov_t *iov, size_t count);
 int script_do_accept(es_sock_t *out); /* 0 with a socket, or a code */

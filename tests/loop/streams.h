@@ -44,7 +44,8 @@ extern const el_stream_ops_t owner_ops;
 /* An owner on the heap with its stream open and reading. */
 owner_t *owner_new(el_loop_t *loop, es_sock_t fd);
 
-/* Frees; the stream's end must have been reported, or destroyed. Checks that every piece came back. */
+/* Frees; the stream's end must have been reported, or destroyed. Checks that every piece came
+ * back. */
 void owner_free(owner_t *owner);
 
 /* Writes with the bytes lent (an owner of the piece) or copied. */

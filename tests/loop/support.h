@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What the engine's tests share: a loop, a trace of what happened, items, and connected sockets.
  *
- * Nothing here waits for the clock: turns are made until something has happened, and a test that hangs is ended by
- * CTest's limit.
+ * Nothing here waits for the clock: turns are made until something has happened, and a test that
+ * hangs is ended by CTest's limit.
  */
 #ifndef EVENLOOP_TESTS_SUPPORT_H
 #define EVENLOOP_TESTS_SUPPORT_H
@@ -60,13 +60,15 @@ int loop_tear_down(void **state);
 /* Turns without waiting. */
 void turns(el_loop_t *loop, int count);
 
-/* One turn that waits for input and output, but not after running an item: it may be what was awaited. */
+/* One turn that waits for input and output, but not after running an item: it may be what was
+ * awaited. */
 void turn_waiting(el_loop_t *loop);
 
 /* Turns, waiting, until *flag is true. */
 void turn_until(el_loop_t *loop, const bool *flag);
 
-/* A listening socket of 127.0.0.1, and a client and a server end of a connection to it, all non-blocking. */
+/* A listening socket of 127.0.0.1, and a client and a server end of a connection to it, all
+ * non-blocking. */
 es_sock_t listening(int backlog);
 es_sock_t connecting_to(es_sock_t listener);
 void connected_pair(el_loop_t *loop, es_sock_t *client, es_sock_t *server);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The end of a child process as an event.
  *
- * The children are this program again, started with an argument; they end when their standard input does. So the test decides when a child ends,
- * and no clock does. children_posix.c and children_win.c start them.
+ * The children are this program again, started with an argument; they end when their standard
+ * input does. So the test decides when a child ends, and no clock does. children_posix.c and
+ * children_win.c start them.
  */
 #include "children.h"
 #include "support.h"

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Listeners: taking connections, connections that went away, and running out of descriptors.
  *
- * Running out is scripted: accept answers what the test says, while a real connection that nobody takes keeps the listening socket
- * readable. The pause of a second is shortened, and the test waits for what follows it, not for a time.
+ * Running out is scripted: accept answers what the test says, while a real connection that
+ * nobody takes keeps the listening socket readable. The pause of a second is shortened, and the
+ * test waits for what follows it, not for a time.
  */
 #include "script.h"
 #include "support.h"

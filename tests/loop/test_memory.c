@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Every allocation of the engine fails once, at every index.
  *
- * What must hold: the call that needed the memory says ES_ENOMEM or the stream ends with it, nothing is lost or released twice
- * (the sanitizers look), and the loop goes on. The allocator is evenshim's, set before anything is allocated.
+ * What must hold: the call that needed the memory says ES_ENOMEM or the stream ends with it,
+ * nothing is lost or released twice (the sanitizers look), and the loop goes on. The allocator
+ * is evenshim's, set before anything is allocated.
  */
 #include "streams.h"
 
@@ -83,7 +84,8 @@ static void watch_many(play_t *play) {
     turns(&play->loop, 1);
 }
 
-/* To an end that does not read: the system refuses, so copies and lent pieces queue up and the ring grows. */
+/* To an end that does not read: the system refuses, so copies and lent pieces queue up and the
+ * ring grows. */
 static void queue_on_stream(play_t *play) {
     size_t saved = fail_at;
     es_sock_t client, server;

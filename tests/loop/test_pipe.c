@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Pipes as streams, on every system: readiness on Unix, completion on Windows, one contract.
  *
- * The pipes come from libuv, which makes them on both systems. What differs is when a write counts as taken; so nothing here looks at sizes
- * between turns.
+ * The pipes come from libuv, which makes them on both systems. What differs is when a write
+ * counts as taken; so nothing here looks at sizes between turns.
  */
 #include "streams.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Watchers: slots, order, errors, descriptors that go away, and many of them.
  *
- * Readiness comes from real sockets. What is hard is what must stop: after a clear or a close nothing may be called, even when the
- * event has already been fetched from the system.
+ * Readiness comes from real sockets. What is hard is what must stop: after a clear or a close
+ * nothing may be called, even when the event has already been fetched from the system.
  */
 #include "support.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Streams over real connections: bulk both ways, back-pressure, half-close, reset, many at once.
  *
- * Every byte that arrives is checked by its position. The kernel's buffers decide where writes are cut, so runs differ; the
- * soak at the end also draws its actions from a seed, which it prints when it fails.
+ * Every byte that arrives is checked by its position. The kernel's buffers decide where writes
+ * are cut, so runs differ; the soak at the end also draws its actions from a seed, which it
+ * prints when it fails.
  */
 #include "streams.h"
 
@@ -81,7 +82,8 @@ static void a_reader_that_pauses_makes_the_writer_pause(void **state) {
     el_stream_read_stop(&right->stream);
     unsigned char *bytes = counting_bytes(0, 1 << 20);
     size_t sent = 0;
-    /* Loopback takes megabytes before it refuses, some systems any single write whole: offer until it is full. */
+    /* Loopback takes megabytes before it refuses, some systems any single write whole: offer
+     * until it is full. */
     while (left->counts[UP_PAUSE] == 0 && sent < (size_t)256 << 20) {
         assert_int_equal(owner_write_lent(left, bytes, 1 << 20), 0);
         sent += 1 << 20;

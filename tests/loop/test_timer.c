@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Timers: order, exactly once, cancelling, and the heap's memory.
  *
- * The model is a list sorted by deadline and then by the order of setting. Deadlines lie in the past, so one turn runs
- * what is due and the test does not wait; what must be late is set far into the future.
+ * The model is a list sorted by deadline and then by the order of setting. Deadlines lie in the
+ * past, so one turn runs what is due and the test does not wait; what must be late is set far
+ * into the future.
  */
 #include "support.h"
 
@@ -38,7 +39,8 @@ static int by_deadline_then_order(const void *left, const void *right) {
     return a < b ? -1 : a > b; /* set in the order of the array */
 }
 
-/* Sets many, cancels some, and compares what runs with the sorted list. Few different deadlines make many equal ones. */
+/* Sets many, cancels some, and compares what runs with the sorted list. Few different deadlines
+ * make many equal ones. */
 static void run_model(el_loop_t *loop, uint32_t seed, uint32_t deadlines, uint32_t cancel_percent) {
     static clock_item_t *expected[MODEL_COUNT];
     size_t expected_count = 0;

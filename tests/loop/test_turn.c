@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The order of a turn, stop, interrupt, close and fork.
  *
- * Each test writes down what ran as letters. What is hard here is what must NOT run in a turn; so most tests make one turn
- * at a time and look at the trace in between.
+ * Each test writes down what ran as letters. What is hard here is what must NOT run in a turn;
+ * so most tests make one turn at a time and look at the trace in between.
  */
 #include "support.h"
 
@@ -67,7 +67,8 @@ static void a_turn_runs_ready_items_then_io_then_timers(void **state) {
     assert_int_equal(el_poll_open(loop, server, &poll), 0);
     bool arrived = false;
     send_all(loop, client, "x", 1);
-    /* First make sure that the byte has arrived: its readiness must be seen by a poll that does not wait. */
+    /* First make sure that the byte has arrived: its readiness must be seen by a poll that does
+     * not wait. */
     el_poll_set(poll, EL_READ, on_readable, NULL);
     while (!arrived) {
         turn_waiting(loop);

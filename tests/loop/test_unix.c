@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What only Unix has: the O_NONBLOCK flag, regular files, FIFOs, terminals and fork.
  *
- * Built on Unix alone: Windows can't be asked for a socket's mode, has no FIFO and no fork, and its pipes are tested in test_pipe.c.
+ * Built on Unix alone: Windows can't be asked for a socket's mode, has no FIFO and no fork, and
+ * its pipes are tested in test_pipe.c.
  */
 #include "streams.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Other threads and the lock: posting, waking, the hooks around a wait, and the signal pipe.
  *
- * The hooks here keep a real mutex, so the thread sanitizer sees what the engine does without it. What is hard is
- * the moment between deciding to wait and waiting; the posting test goes through it some ten thousand times.
+ * The hooks here keep a real mutex, so the thread sanitizer sees what the engine does without
+ * it. What is hard is the moment between deciding to wait and waiting; the posting test goes
+ * through it some ten thousand times.
  */
 #include "support.h"
 

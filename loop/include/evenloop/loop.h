@@ -3,20 +3,27 @@
  *
  * One turn:
  *   1. take what other threads posted; run the ready items that were queued when the turn began;
- *   2. poll (without waiting if anything is ready or a stop was asked for) and deliver input and output;
+ *   2. poll (without waiting if anything is ready or a stop was asked for) and deliver
+ *      input and output;
  *   3. run the timers that are due and were set before this turn began;
- * and at the end of each of the three, send what streams have gathered (stream.h). docs/adr/001-the-turn.md says why.
+ * and at the end of each of the three, send what streams have gathered (stream.h).
+ * docs/adr/001-the-turn.md says why.
+ */
+
+/* The lock. All of the engine's state is guarded by one lock of the owner's, in Python the
+ * interpreter's: every el_ function but el_loop_post, el_loop_wake and el_now_ns is called with
+ * it held. The engine gives it back only around a poll that will wait: hooks.before_block, then
+ * hooks.after_block before the first upcall or state change. So a function called by mistake
+ * from a foreign thread while the loop waits finds consistent state; what it asks of libuv is
+ * put off and the loop is woken.
  *
- * The lock. All of the engine's state is guarded by one lock of the owner's, in Python the interpreter's: every el_ function
- * but el_loop_post, el_loop_wake and el_now_ns is called with it held. The engine gives it back only around a poll that will
- * wait: hooks.before_block, then hooks.after_block before the first upcall or state change. So a function called by mistake from a
- * foreign thread while the loop waits finds consistent state; what it asks of libuv is put off and the loop is woken.
+ * Upcalls (ready items, timers, poll, stream and listener callbacks) may call any function of
+ * the engine but el_loop_turn/run/close. An upcall that wants the run to end at once
+ * (SystemExit) calls el_loop_interrupt: nothing further is delivered, what was queued stays
+ * queued in order, and the next run goes on with it.
  *
- * Upcalls (ready items, timers, poll, stream and listener callbacks) may call any function of the engine but
- * el_loop_turn/run/close. An upcall that wants the run to end at once (SystemExit) calls el_loop_interrupt: nothing
- * further is delivered, what was queued stays queued in order, and the next run goes on with it.
- *
- * Errors are evenshim codes. After a fork, in the child, run and turn return ES_EFORKED and only el_loop_close may be called.
+ * Errors are evenshim codes. After a fork, in the child, run and turn return ES_EFORKED and only
+ * el_loop_close may be called.
  */
 #ifndef EVENLOOP_LOOP_H
 #define EVENLOOP_LOOP_H
@@ -37,12 +44,13 @@ extern "C" {
 #endif
 
 typedef struct el_hooks {
-    /* Gives the lock back; the loop is about to wait. Returns false to refuse (nothing was given back): the turn then polls without
-     * waiting. NULL: there is no lock. */
+    /* Gives the lock back; the loop is about to wait. Returns false to refuse (nothing was given
+     * back): the turn then polls without waiting. NULL: there is no lock. */
     bool (*before_block)(void *ctx);
     /* Takes the lock again. Called exactly once for each before_block that returned true. */
     void (*after_block)(void *ctx);
-    /* Bytes that arrived at el_loop_signal_fd, one a signal, in order. Called with the lock held. */
+    /* Bytes that arrived at el_loop_signal_fd, one a signal, in order. Called with the lock held.
+     */
     void (*signals)(void *ctx, const unsigned char *signums, size_t count);
 } el_hooks_t;
 
@@ -68,7 +76,8 @@ struct el_attached {
     void (*detach)(el_attached_t *attached);
 };
 
-/* The owner reads `ctx`, `running`, `closed`, `stopping` and `ready.count`; the rest is the engine's. */
+/* The owner reads `ctx`, `running`, `closed`, `stopping` and `ready.count`; the rest is the
+ * engine's. */
 struct el_loop {
     el_ready_queue_t ready;
     bool blocked;     /* the lock is given back right now */
@@ -103,7 +112,8 @@ struct el_loop {
     uint32_t polls_skipped;  /* turns since libuv was last asked, while io_count is 0 */
 
     el_attached_t *attached;
-    struct el_listener *accepting; /* the listener whose connections are being taken, while it is open */
+    /* the listener whose connections are being taken, while it is open */
+    struct el_listener *accepting;
 
     _Atomic(el_ready_t *) posted; /* a stack, reversed when taken */
     atomic_int wake_pending;      /* the next poll must not wait */
@@ -122,18 +132,21 @@ struct el_loop {
     void *ctx;
 };
 
-/* Prepares a loop in caller-owned memory. 0 or an error: nothing to clean up. hooks may be NULL; it is copied. */
+/* Prepares a loop in caller-owned memory. 0 or an error: nothing to clean up. hooks may be NULL;
+ * it is copied. */
 int el_loop_init(el_loop_t *loop, const el_hooks_t *hooks, void *ctx);
 
-/* Closes everything that is still open on the loop: drops ready items and timers (ops->drop), closes watchers (their
- * descriptors stay open: they are the owner's). Idempotent. Not from inside a turn: ES_EBUSY. */
+/* Closes everything that is still open on the loop: drops ready items and timers (ops->drop),
+ * closes watchers (their descriptors stay open: they are the owner's). Idempotent. Not from
+ * inside a turn: ES_EBUSY. */
 int el_loop_close(el_loop_t *loop);
 
-/* Turns until el_loop_stop or el_loop_interrupt. A stop asked for before the run makes exactly one turn that does not wait.
- * 0, or ES_EFORKED, or ES_EBUSY when already running. */
+/* Turns until el_loop_stop or el_loop_interrupt. A stop asked for before the run makes exactly
+ * one turn that does not wait. 0, or ES_EFORKED, or ES_EBUSY when already running. */
 int el_loop_run(el_loop_t *loop);
 
-/* One turn, waiting for at most timeout_ns when nothing is ready (EL_NEVER: as long as it takes). */
+/* One turn, waiting for at most timeout_ns when nothing is ready (EL_NEVER: as long as it takes).
+ */
 int el_loop_turn(el_loop_t *loop, uint64_t timeout_ns);
 
 void el_loop_stop(el_loop_t *loop);
@@ -144,14 +157,17 @@ static inline void el_loop_push(el_loop_t *loop, el_ready_t *item) {
     el_ready_queue_push(&loop->ready, item);
 }
 
-/* Queues an item from any thread, without the lock, and wakes the loop. Order is kept per thread. */
+/* Queues an item from any thread, without the lock, and wakes the loop. Order is kept per thread.
+ */
 void el_loop_post(el_loop_t *loop, el_ready_t *item);
 
-/* Ends the wait of a loop that is polling, or makes its next poll not wait. Any thread; safe in a signal handler. */
+/* Ends the wait of a loop that is polling, or makes its next poll not wait. Any thread; safe in a
+ * signal handler. */
 void el_loop_wake(el_loop_t *loop);
 
-/* A descriptor of the C library (on Windows too) to which a signal handler may write one byte a signal; the loop wakes and calls
- * hooks.signals. Made on first use. 0 or an error. The write end does not block on Unix. */
+/* A descriptor of the C library (on Windows too) to which a signal handler may write one byte a
+ * signal; the loop wakes and calls hooks.signals. Made on first use. 0 or an error. The write end
+ * does not block on Unix. */
 int el_loop_signal_fd(el_loop_t *loop, int *fd);
 
 #ifdef __cplusplus

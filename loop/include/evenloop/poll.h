@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Watchers: one per descriptor and loop, shared by readers and writers of every kind.
  *
- * A watcher has two slots, reading and writing. A callback means only "ask the descriptor now": it may be spurious, and errors and
- * hang-ups fill both slots, so the system call tells. Watching is level-triggered: a slot that stays set is called again.
- * The caller's O_NONBLOCK flag is as it was when el_poll_open returns. Nothing here closes the descriptor.
+ * A watcher has two slots, reading and writing. A callback means only "ask the descriptor now":
+ * it may be spurious, and errors and hang-ups fill both slots, so the system call tells.
+ * Watching is level-triggered: a slot that stays set is called again. The caller's O_NONBLOCK
+ * flag is as it was when el_poll_open returns. Nothing here closes the descriptor.
  *
- * Interest that grows takes effect before the next poll; interest that ends, at once, so the owner may close the
- * descriptor right after el_poll_clear or el_poll_close.
+ * Interest that grows takes effect before the next poll; interest that ends, at once, so the
+ * owner may close the descriptor right after el_poll_clear or el_poll_close.
  */
 #ifndef EVENLOOP_POLL_H
 #define EVENLOOP_POLL_H
@@ -26,8 +27,9 @@ typedef void (*el_poll_cb)(el_poll_t *poll, void *ctx);
 /* Finds this descriptor's watcher, or NULL. */
 el_poll_t *el_poll_find(el_loop_t *loop, es_sock_t fd);
 
-/* Finds or makes the watcher of a descriptor. 0; ES_EPERM: the system can't poll it (a regular file); ES_EBADF; ES_ENOTSOCK
- * (Windows: only sockets); ES_ENOMEM. Every successful open is paired with one el_poll_close. */
+/* Finds or makes the watcher of a descriptor. 0; ES_EPERM: the system can't poll it (a regular
+ * file); ES_EBADF; ES_ENOTSOCK (Windows: only sockets); ES_ENOMEM. Every successful open is
+ * paired with one el_poll_close. */
 int el_poll_open(el_loop_t *loop, es_sock_t fd, el_poll_t **out);
 
 /* Gives up one el_poll_open; the last one ends all interest and forgets the watcher. */
@@ -42,7 +44,8 @@ void el_poll_clear(el_poll_t *poll, el_direction_t direction);
 /* What a slot holds; NULL when it is empty. */
 el_poll_cb el_poll_get(const el_poll_t *poll, el_direction_t direction, void **ctx);
 
-/* A stream, listener or other exclusive owner marks the watcher as its own, so that others can be refused. NULL: nobody. */
+/* A stream, listener or other exclusive owner marks the watcher as its own, so that others can be
+ * refused. NULL: nobody. */
 void el_poll_set_owner(el_poll_t *poll, void *owner);
 void *el_poll_owner(const el_poll_t *poll);
 

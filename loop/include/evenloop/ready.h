@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The ready queue: what runs in the next turn, first in, first out.
  *
- * Items are caller-owned and linked in place: queueing allocates nothing and cannot fail. An item is in at most one queue, once.
- * `run` is called exactly once per push, never from inside the push. When a loop is closed with items still queued, `drop`
- * is called instead, so that the owner can let go of what the item holds.
- * Thread: the loop's lock (see loop.h), except el_loop_post.
+ * Items are caller-owned and linked in place: queueing allocates nothing and cannot fail. An
+ * item is in at most one queue, once. `run` is called exactly once per push, never from inside
+ * the push. When a loop is closed with items still queued, `drop` is called instead, so that the
+ * owner can let go of what the item holds. Thread: the loop's lock (see loop.h), except
+ * el_loop_post.
  */
 #ifndef EVENLOOP_READY_H
 #define EVENLOOP_READY_H

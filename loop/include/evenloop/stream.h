@@ -1,22 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* Streams: the state machine of one connected byte stream, with asyncio's flow control, order and close.
+/* Streams: the state machine of one connected byte stream, with asyncio's flow control, order
+ * and close.
  *
- * The struct is the owner's memory (a Python transport embeds it) and must live until `lost` has returned.
+ * The struct is the owner's memory (a Python transport embeds it) and must live until `lost` has
+ * returned.
  *
- * Reading. Starts with el_stream_read_start. Small reads go through the loop's buffer and arrive by `data`; once a connection
- * streams (a read filled the whole buffer), or always if `direct` is set, memory comes from `get_buffer` and arrives by `filled`.
- * A read that fills less than its buffer ends the round; at most EL_READ_ROUNDS_MAX rounds a turn keep others served.
- * Nothing is delivered after el_stream_read_stop, el_stream_close or el_stream_abort returns. At end of file: `eof`, once, and no more reading.
+ * Reading. Starts with el_stream_read_start. Small reads go through the loop's buffer and arrive
+ * by `data`; once a connection streams (a read filled the whole buffer), or always if `direct`
+ * is set, memory comes from `get_buffer` and arrives by `filled`. A read that fills less than
+ * its buffer ends the round; at most EL_READ_ROUNDS_MAX rounds a turn keep others served.
+ * Nothing is delivered after el_stream_read_stop, el_stream_close or el_stream_abort returns. At
+ * end of file: `eof`, once, and no more reading.
+ */
+
+/* Writing. The first write of a phase (loop.h) goes to the system before el_stream_write
+ * returns; further ones of the same phase are gathered and sent together at its end, or sooner:
+ * when together they reach the low-water mark, and by el_stream_flush, which everything that
+ * could see the difference calls first (size, write_eof, close, abort, handing out the socket,
+ * stopping). What the system does not take is queued. Gathered bytes never count toward the
+ * high-water mark: `pause_writing` is called only from a queue that the system has refused.
  *
- * Writing. The first write of a phase (loop.h) goes to the system before el_stream_write returns; further ones of the same phase
- * are gathered and sent together at its end, or sooner: when together they reach the low-water mark, and by el_stream_flush,
- * which everything that could see the difference calls first (size, write_eof, close, abort, handing out the socket, stopping).
- * What the system does not take is queued. Gathered bytes never count toward the high-water mark: `pause_writing` is called only
- * from a queue that the system has refused.
- *
- * Closing. el_stream_close ends reading, flushes, then reports `lost` with no reason; el_stream_abort drops what is queued. A
- * failed read or write aborts with the first reason seen. `lost` comes exactly once, as a ready item, never from inside a call
- * of the owner's; it is the last upcall. The owner closes the descriptor in it.
+ * Closing. el_stream_close ends reading, flushes, then reports `lost` with no reason;
+ * el_stream_abort drops what is queued. A failed read or write aborts with the first reason
+ * seen. `lost` comes exactly once, as a ready item, never from inside a call of the owner's; it
+ * is the last upcall. The owner closes the descriptor in it.
  */
 #ifndef EVENLOOP_STREAM_H
 #define EVENLOOP_STREAM_H
@@ -41,21 +48,25 @@ typedef struct el_reason {
 } el_reason_t;
 
 typedef struct el_stream_ops {
-    /* Memory for the next read; size 0 refuses (the owner has closed or aborted the stream, or paused it). hint: what the engine
-     * would like, 0 when `direct` is set: the owner knows better. */
+    /* Memory for the next read; size 0 refuses (the owner has closed or aborted the stream, or
+     * paused it). hint: what the engine would like, 0 when `direct` is set: the owner knows
+     * better. */
     void (*get_buffer)(el_stream_t *stream, size_t size_hint, es_iov_t *out);
-    /* `size` bytes are in the memory of the last get_buffer; 0: the read gave nothing, take it back. */
+    /* `size` bytes are in the memory of the last get_buffer; 0: the read gave nothing, take it
+     * back. */
     void (*filled)(el_stream_t *stream, size_t size);
     /* `size` >= 1 bytes in the loop's buffer, valid during the call. */
     void (*data)(el_stream_t *stream, const void *base, size_t size);
     void (*eof)(el_stream_t *stream);
-    void (*pause_writing)(el_stream_t *stream);  /* queued > high water; may come from inside el_stream_write* */
+    /* queued > high water; may come from inside el_stream_write* */
+    void (*pause_writing)(el_stream_t *stream);
     void (*resume_writing)(el_stream_t *stream); /* queued <= low water again */
-    /* What had been queued or gathered has all been taken by the system; comes after resume_writing. Never from inside
-     * el_stream_write. NULL: not wanted. */
+    /* What had been queued or gathered has all been taken by the system; comes after
+     * resume_writing. Never from inside el_stream_write. NULL: not wanted. */
     void (*drained)(el_stream_t *stream);
     void (*lost)(el_stream_t *stream, el_reason_t reason);
-    /* A piece given with an owner to el_stream_write is no longer needed. May come from inside any call. */
+    /* A piece given with an owner to el_stream_write is no longer needed. May come from inside
+     * any call. */
     void (*release)(el_stream_t *stream, void *piece_owner);
 } el_stream_ops_t;
 
@@ -65,10 +76,12 @@ typedef struct el_piece {
     size_t size;
     void *owner;          /* released when sent or dropped; NULL: `base` lies in `block` */
     unsigned char *block; /* the engine's copy */
-    size_t room;          /* bytes free behind the copy: small copies that follow are joined to it */
+    /* bytes free behind the copy: small copies that follow are joined to it */
+    size_t room;
 } el_piece_t;
 
-typedef struct el_backend el_backend_t; /* how bytes move: readiness (all systems) or completion (Windows pipes) */
+/* how bytes move: readiness (all systems) or completion (Windows pipes) */
+typedef struct el_backend el_backend_t;
 
 /* The owner may read `loop`, `fd`, `high_water`, `low_water`, `closing`, `reading`, `eof_seen`,
  * `paused_writing`, `write_eof_asked` and `dropped_writes`; the rest is the engine's. */
@@ -91,7 +104,8 @@ struct el_stream {
     bool write_eof_done;
     bool paused_writing;  /* between pause_writing and resume_writing */
     bool one_way;         /* a pipe's write end: reading only tells that the other end has gone */
-    uint8_t upcalls;      /* how many upcalls are running: destroying the stream in one is a mistake */
+    /* how many upcalls are running: destroying the stream in one is a mistake */
+    uint8_t upcalls;
     uint32_t dropped_writes; /* since the end was settled: asyncio warns from the fifth */
 
     size_t queued;   /* bytes refused by the system or not offered yet */
@@ -113,29 +127,35 @@ struct el_stream {
     el_reason_t reason;
 };
 
-/* Takes a connected, non-blocking stream socket. Not reading yet. 0, el_poll_open's errors, or ES_EBUSY: another stream or
- * listener has this descriptor. The descriptor stays the owner's. */
+/* Takes a connected, non-blocking stream socket. Not reading yet. 0, el_poll_open's errors, or
+ * ES_EBUSY: another stream or listener has this descriptor. The descriptor stays the owner's. */
 int el_stream_open(el_stream_t *stream, el_loop_t *loop, es_sock_t fd, const el_stream_ops_t *ops);
 
-/* The other backend: `file` is a descriptor of the C library that is the owner's. On Windows a named or anonymous pipe or console driven by
- * libuv's completion; it must have been opened for overlapped use, else libuv serves it by a thread. On Unix a pipe,
- * FIFO, tty or socket by readiness. A stream may be for one direction only. */
+/* The other backend: `file` is a descriptor of the C library that is the owner's. On Windows a
+ * named or anonymous pipe or console driven by libuv's completion; it must have been opened for
+ * overlapped use, else libuv serves it by a thread. On Unix a pipe, FIFO, tty or socket by
+ * readiness. A stream may be for one direction only. */
 #define EL_PIPE_READABLE 1u
 #define EL_PIPE_WRITABLE 2u
-int el_stream_open_pipe(el_stream_t *stream, el_loop_t *loop, int file, unsigned flags, const el_stream_ops_t *ops);
+int el_stream_open_pipe(el_stream_t *stream, el_loop_t *loop, int file, unsigned flags,
+                        const el_stream_ops_t *ops);
 
 /* true: memory always comes from the owner (asyncio's BufferedProtocol). May change at any time. */
 void el_stream_set_direct(el_stream_t *stream, bool direct);
 
-void el_stream_read_start(el_stream_t *stream); /* idempotent; no effect when closing or after end of file */
+/* idempotent; no effect when closing or after end of file */
+void el_stream_read_start(el_stream_t *stream);
 void el_stream_read_stop(el_stream_t *stream);
 
-/* Writes one piece. If `piece_owner` is not NULL, bytes that can't be sent at once stay in the caller's memory until
- * release(piece_owner); the engine has then taken the reference (*taken is true). If NULL, they are copied.
- * 0; ES_ENOMEM: nothing was queued, and the stream is aborted with it; ES_EPIPE: after el_stream_write_eof, nothing happened.
- * Once the end is settled (aborted, failed, or closed with nothing left to send) writes are dropped and counted in
- * dropped_writes; a stream that is closing but still has bytes to send takes more, as asyncio's does. */
-int el_stream_write(el_stream_t *stream, const void *base, size_t size, void *piece_owner, bool *taken);
+/* Writes one piece. If `piece_owner` is not NULL, bytes that can't be sent at once stay in the
+ * caller's memory until release(piece_owner); the engine has then taken the reference (*taken is
+ * true). If NULL, they are copied. 0; ES_ENOMEM: nothing was queued, and the stream is aborted
+ * with it; ES_EPIPE: after el_stream_write_eof, nothing happened. Once the end is settled
+ * (aborted, failed, or closed with nothing left to send) writes are dropped and counted in
+ * dropped_writes; a stream that is closing but still has bytes to send takes more, as asyncio's
+ * does. */
+int el_stream_write(el_stream_t *stream, const void *base, size_t size, void *piece_owner,
+                    bool *taken);
 
 /* Sends what is gathered. */
 void el_stream_flush(el_stream_t *stream);
@@ -152,9 +172,10 @@ void el_stream_write_eof(el_stream_t *stream);
 void el_stream_close(el_stream_t *stream);
 void el_stream_abort(el_stream_t *stream, el_reason_t reason);
 
-/* For an owner that is being destroyed without `lost` (a garbage-collected transport, a closed loop): forgets everything now,
- * releases pieces, calls nothing else. Not from inside an upcall of this stream other than `lost` (asserted), where
- * it is allowed and does nothing. Idempotent; the loop may be closed already. */
+/* For an owner that is being destroyed without `lost` (a garbage-collected transport, a closed
+ * loop): forgets everything now, releases pieces, calls nothing else. Not from inside an upcall
+ * of this stream other than `lost` (asserted), where it is allowed and does nothing. Idempotent;
+ * the loop may be closed already. */
 void el_stream_destroy(el_stream_t *stream);
 
 #ifdef __cplusplus

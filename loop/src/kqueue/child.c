@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The end of a child on macOS and BSD: EVFILT_PROC in a kqueue of its own, which the loop watches.
+/* The end of a child on macOS and BSD: EVFILT_PROC in a kqueue of its own, which the loop
+ * watches.
  *
- * A kqueue a child keeps libuv's own kqueue out of our hands. Guarantees that `exited` comes once, also for a child that is a zombie already: macOS
- * refuses to watch one (ESRCH) where BSD reports it at once.
+ * A kqueue a child keeps libuv's own kqueue out of our hands. Guarantees that `exited` comes
+ * once, also for a child that is a zombie already: macOS refuses to watch one (ESRCH) where BSD
+ * reports it at once.
  */
 #include "../internal.h"
 

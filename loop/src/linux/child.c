@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The end of a child on Linux: a pidfd (Linux 5.3) becomes readable.
  *
- * Guarantees that `exited` comes once and that the status is left for the owner to collect. The system call is made by number:
- * glibc before 2.36 has no function for it.
+ * Guarantees that `exited` comes once and that the status is left for the owner to collect. The
+ * system call is made by number: glibc before 2.36 has no function for it.
  */
 #include "../internal.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Pipes, FIFOs, terminals and sockets as one- or two-way streams on Unix, by readiness.
  *
- * Guarantees what asyncio's pipe transports do: no half-close, and a write end that notices when the last reader goes. Broken by
- * taking every event on a write end for that: a FIFO opened for both ways is readable when it holds our own bytes.
+ * Guarantees what asyncio's pipe transports do: no half-close, and a write end that notices when
+ * the last reader goes. Broken by taking every event on a write end for that: a FIFO opened for
+ * both ways is readable when it holds our own bytes.
  */
 #include "../internal.h"
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* uv_poll_init on Unix, without its side effect.
  *
- * libuv makes every descriptor that it polls non-blocking. A program that watches a blocking one (a terminal it
- * shares with its shell, a socket it reads elsewhere) would notice, so the flag is put back as it was.
- * kqueue says of a regular file that it can be polled; epoll does not, and is the reference.
+ * libuv makes every descriptor that it polls non-blocking. A program that watches a blocking one
+ * (a terminal it shares with its shell, a socket it reads elsewhere) would notice, so the flag
+ * is put back as it was. kqueue says of a regular file that it can be polled; epoll does not,
+ * and is the reference.
  */
 #include "../internal.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The end of a child on Windows: the system's wait threads watch the process handle and post to the loop.
+/* The end of a child on Windows: the system's wait threads watch the process handle and post to
+ * the loop.
  *
- * Guarantees that `exited` comes once, on the loop's thread. Broken by freeing a child whose item is in a queue: stopping one leaves that to
- * the item.
+ * Guarantees that `exited` comes once, on the loop's thread. Broken by freeing a child whose
+ * item is in a queue: stopping one leaves that to the item.
  */
 #include "../internal.h"
 
@@ -63,7 +64,8 @@ static void detach_child(el_attached_t *attached) {
 
 int el_child_start(el_loop_t *loop, intptr_t process, void (*exited)(el_child_t *, void *),
                    void *ctx, el_child_t **out) {
-    /* A wait on what is no process, or without the right to wait, would be taken on and never end. */
+    /* A wait on what is no process, or without the right to wait, would be taken on and never
+     * end. */
     if (WaitForSingleObject((HANDLE)process, 0) == WAIT_FAILED) {
         return es_error_from_native(ES_DOMAIN_WIN32, (uint32_t)GetLastError(), ES_OP_OPEN);
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* uv_poll_init on Windows.
  *
- * Windows can't be asked whether a socket is non-blocking, so libuv's making it so can't be undone here: an owner who knows
- * better sets it back (es_sock_set_nonblocking).
+ * Windows can't be asked whether a socket is non-blocking, so libuv's making it so can't be
+ * undone here: an owner who knows better sets it back (es_sock_set_nonblocking).
  */
 #include "../internal.h"
 
