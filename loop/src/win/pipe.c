@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Named pipes, anonymous pipes and consoles on Windows as streams, by libuv's completion.
  *
- * Owns a duplicate of the caller's descriptor, since libuv closes what it is given. Bytes in flight are a copy, so pieces can be released and
- * streams destroyed at any time. Guarantees that libuv is asked for nothing from a foreign thread while the loop waits, and that
- * `lost` comes after libuv has let go. Broken by freeing pipe_t while its sync item is queued or libuv holds its handle.
+ * Owns a duplicate of the caller's descriptor, since libuv closes what it is given. Bytes in
+ * flight are a copy, so pieces can be released and streams destroyed at any time. Guarantees
+ * that libuv is asked for nothing from a foreign thread while the loop waits, and that `lost`
+ * comes after libuv has let go. Broken by freeing pipe_t while its sync item is queued or libuv
+ * holds its handle.
  */
 #include "../internal.h"
 
@@ -12,6 +14,7 @@
 #include <io.h>
 #include <string.h>
 #include <windows.h>
+#include <winternl.h>
 
 #define FLIGHT_SIZE (64u * 1024u)
 #define CONSOLE_READ_SIZE (8u * 1024u)
@@ -46,6 +49,7 @@ typedef struct pipe {
 
 static void on_memory(uv_handle_t *handle, size_t suggested, uv_buf_t *out);
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *memory);
+static void queue_sync(pipe_t *pipe);
 
 static void free_if_done(pipe_t *pipe) {
     if (pipe->closed && pipe->stream == NULL && !pipe->sync_queued) {
@@ -94,13 +98,42 @@ static void sync_reading(pipe_t *pipe) {
     int status = uv_read_start(&pipe->uv.stream, on_memory, on_read);
     if (status != 0) {
         pipe->reading = false;
-        if (pipe->stream != NULL) {
+        if (pipe->stream != NULL && !pipe->stream->one_way) {
             el__stream_fail(pipe->stream, reason_of(status));
         }
     }
 }
 
-/* Closing a handle cancels what is pending on it only when it is the last one, and the owner still holds his. */
+/* The write end of a two-way pipe, as a child's stdin is, notices by a read that its reader has
+ * gone. */
+static void reader_gone(el_stream_t *stream) {
+    el_reason_t reason = {0, 0};
+    el_stream_flush(stream);
+    if (stream->queued > 0) {
+        reason = write_reason_of(UV_EPIPE);
+    }
+    el__stream_fail(stream, reason);
+}
+
+/* What a read of the write end has found. Bytes for somebody else stay in the pipe, and end the
+ * watch. */
+static void on_write_end(pipe_t *pipe, ssize_t count) {
+    if (pipe->loop->interrupted) {
+        pipe->reading = false;
+        (void)uv_read_stop(&pipe->uv.stream);
+        queue_sync(pipe);
+    } else if (count == 0 || count == UV_ENOBUFS) {
+        pipe->wants_reading = false;
+        sync_reading(pipe);
+    } else {
+        pipe->reading = false; /* libuv has stopped, or is about to close */
+        pipe->wants_reading = false;
+        reader_gone(pipe->stream);
+    }
+}
+
+/* Closing a handle cancels what is pending on it only when it is the last one, and the owner
+ * still holds his. */
 static void cancel_pending(pipe_t *pipe) {
     uv_os_fd_t handle;
     if (!pipe->is_console && uv_fileno(&pipe->uv.handle, &handle) == 0) {
@@ -253,6 +286,10 @@ static void on_read(uv_stream_t *handle, ssize_t count, const uv_buf_t *memory) 
     if (stream == NULL) {
         return;
     }
+    if (stream->one_way) {
+        on_write_end(pipe, count);
+        return;
+    }
     if (count > 0) {
         deliver(pipe, (size_t)count);
         return;
@@ -295,7 +332,8 @@ static void on_written(uv_write_t *request, int status) {
     }
 }
 
-/* Nothing is ever taken at once: what is in flight stays queued until the system is done with it. */
+/* Nothing is ever taken at once: what is in flight stays queued until the system is done with it.
+ */
 static int send_several(el_stream_t *stream, const es_iov_t *iov, size_t count, size_t *done) {
     pipe_t *pipe = stream->pipe;
     (void)done;
@@ -421,6 +459,26 @@ static int open_handle(pipe_t *pipe, int file, uv_handle_type kind) {
     return code;
 }
 
+/* Whether a read that waits leaves writing alone: on a handle opened for synchronous use the
+ * system does one after the other, and a write would wait for the reader's end. */
+static bool reads_beside_writes(pipe_t *pipe) {
+    typedef LONG(NTAPI * query_t)(HANDLE, PIO_STATUS_BLOCK, PVOID, ULONG, FILE_INFORMATION_CLASS);
+    const ULONG synchronous = 0x10 | 0x20; /* FILE_SYNCHRONOUS_IO_ALERT and _NONALERT */
+    uv_os_fd_t handle;
+    IO_STATUS_BLOCK status;
+    ULONG mode = synchronous;
+    if (pipe->is_console || !uv_is_readable(&pipe->uv.stream) ||
+        uv_fileno(&pipe->uv.handle, &handle) != 0) {
+        return false;
+    }
+    query_t query = (query_t)(void (*)(void))GetProcAddress(GetModuleHandleA("ntdll.dll"),
+                                                            "NtQueryInformationFile");
+    /* 16 is FileModeInformation (ntifs.h). */
+    return query != NULL &&
+           query(handle, &status, &mode, sizeof mode, (FILE_INFORMATION_CLASS)16) >= 0 &&
+           (mode & synchronous) == 0;
+}
+
 int el__os_stream_open_pipe(el_stream_t *stream, el_loop_t *loop, int file, unsigned flags,
                             const el_stream_ops_t *ops) {
     el__stream_init(stream, loop, file, ops, &backend);
@@ -461,5 +519,9 @@ int el__os_stream_open_pipe(el_stream_t *stream, el_loop_t *loop, int file, unsi
     loop->io_count++;
     pipe->stream = stream;
     stream->pipe = pipe;
+    if (stream->one_way && reads_beside_writes(pipe)) {
+        pipe->wants_reading = true;
+        sync_reading(pipe);
+    }
     return 0;
 }
