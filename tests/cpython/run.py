@@ -94,7 +94,7 @@ def write_baseline(sources: list[Path], target: Path) -> None:
         "# Written by run.py --write-baseline; measure again rather than edit.",
         *(f"{name}  # {outcomes}" for name, outcomes in known.items()),
     ]
-    target.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    target.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
     print(f"{len(known)} tests fail with every one of {loops}: written to {target}")
 
 
