@@ -42,25 +42,27 @@ evenloop's loop. Everything after the program is the program's own.
 _run_module_as_main = cast(Any, runpy)._run_module_as_main
 
 
-class _SelectorLoopName:
-    """What the name asyncio.SelectorEventLoop means to a program that is run by us.
+class _StockLoopName:
+    """What asyncio.SelectorEventLoop and ProactorEventLoop mean to a program that is run by us.
 
-    Called without a selector it gives our loop; with one, which only the stock loop can use, the
-    stock loop. To isinstance(), issubclass() and class statements it is the stock class, except
-    that our loop counts as one.
+    Called without a selector or proactor the name gives our loop; with one, which only the stock
+    loop can use, the stock loop. To isinstance(), issubclass() and class statements it is the stock
+    class, except that our loop counts as a selector loop: it has what programs ask that for, and
+    none of what they work around after finding a proactor.
     """
 
-    def __init__(self, stock: Any) -> None:
+    def __init__(self, stock: Any, *, counts_ours: bool) -> None:
         self._stock = stock
+        self._instances = (evenloop.Loop, stock) if counts_ours else (stock,)
 
-    def __call__(self, selector: Any = None) -> Any:
-        return evenloop.Loop() if selector is None else self._stock(selector)
+    def __call__(self, source: Any = None) -> Any:
+        return evenloop.Loop() if source is None else self._stock(source)
 
     def __instancecheck__(self, instance: Any) -> bool:
-        return isinstance(instance, (evenloop.Loop, self._stock))
+        return isinstance(instance, self._instances)
 
     def __subclasscheck__(self, cls: type) -> bool:
-        return issubclass(cls, (evenloop.Loop, self._stock))
+        return issubclass(cls, self._instances)
 
     def __mro_entries__(self, bases: Any) -> tuple[Any, ...]:
         return (self._stock,)
@@ -80,7 +82,9 @@ def adopt() -> None:
     loops: Any = asyncio
     if hasattr(asyncio, "EventLoop"):
         loops.EventLoop = evenloop.Loop
-    loops.SelectorEventLoop = _SelectorLoopName(asyncio.SelectorEventLoop)
+    loops.SelectorEventLoop = _StockLoopName(asyncio.SelectorEventLoop, counts_ours=True)
+    if hasattr(asyncio, "ProactorEventLoop"):
+        loops.ProactorEventLoop = _StockLoopName(loops.ProactorEventLoop, counts_ours=False)
 
 
 def fail(message: str) -> NoReturn:
