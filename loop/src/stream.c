@@ -176,9 +176,27 @@ int el__stream_open_poll(el_stream_t *stream, bool known_socket) {
         el_poll_close(poll);
         return ES_EBUSY;
     }
-    el_poll_set_owner(poll, stream);
     stream->poll = poll;
+    el_stream_set_owner(stream, stream);
     return 0;
+}
+
+void el_stream_set_owner(el_stream_t *stream, void *owner) {
+    if (stream->poll == NULL) {
+        return;
+    }
+    void *current = el_poll_owner(stream->poll);
+    if (current == NULL || current == stream->poll_owner) {
+        el_poll_set_owner(stream->poll, owner);
+    }
+    stream->poll_owner = owner;
+}
+
+/* Whether a slot is this stream's: once it is closing, its owner may let another stream take over
+ * the descriptor, and with it the watcher. */
+static bool holds_slot(const el_stream_t *stream, el_direction_t direction) {
+    void *ctx;
+    return el_poll_get(stream->poll, direction, &ctx) != NULL && ctx == stream;
 }
 
 void el__stream_watch_poll(el_stream_t *stream, el_direction_t direction, bool on) {
@@ -188,7 +206,7 @@ void el__stream_watch_poll(el_stream_t *stream, el_direction_t direction, bool o
     if (on) {
         el_poll_set(stream->poll, direction, direction == EL_READ ? on_readable : on_writable,
                     stream);
-    } else {
+    } else if (holds_slot(stream, direction)) {
         el__poll_rest(stream->poll, direction);
     }
 }
@@ -204,9 +222,12 @@ void el__stream_release_poll(el_stream_t *stream) {
     if (poll == NULL) {
         return;
     }
+    for (el_direction_t direction = EL_READ; direction <= EL_WRITE; direction++) {
+        if (holds_slot(stream, direction)) {
+            el_poll_clear(poll, direction);
+        }
+    }
+    el_stream_set_owner(stream, NULL);
     stream->poll = NULL;
-    el_poll_clear(poll, EL_READ);
-    el_poll_clear(poll, EL_WRITE);
-    el_poll_set_owner(poll, NULL);
     el_poll_close(poll);
 }

@@ -72,9 +72,7 @@ static PyObject *new_transport(ev_loop_t *loop, const ev_transport_args_t *how, 
         Py_DECREF(self);
         return NULL;
     }
-    if (self->stream.poll != NULL) {
-        el_poll_set_owner(self->stream.poll, self);
-    }
+    el_stream_set_owner(&self->stream, self);
     ev_transport_begin(self, how->waiter);
     return (PyObject *)self;
 }

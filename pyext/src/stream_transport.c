@@ -65,8 +65,9 @@ void ev_transport_force_close(ev_transport_t *self, PyObject *exc) {
 void ev_transport_sync_hold(ev_transport_t *self) {
     const el_stream_t *stream = &self->stream;
     bool reading = stream->reading && !stream->closing && !stream->eof_seen;
-    if (stream->closing && stream->poll != NULL) {
-        el_poll_set_owner(stream->poll, NULL); /* whoever takes the descriptor now is not refused */
+    if (stream->closing) {
+        /* Whoever takes the descriptor now is not refused. */
+        el_stream_set_owner(&self->stream, NULL);
     }
     if (self->open &&
         (self->start_queued || stream->lost_queued || reading || stream->queued != 0)) {
@@ -557,7 +558,7 @@ PyObject *ev_stream_transport_new(ev_loop_t *loop, const ev_transport_args_t *ar
         /* A socket whose peer is already gone refuses on some systems: the first read will tell. */
         (void)es_sock_set_nodelay(args->fd, 1);
     }
-    el_poll_set_owner(self->stream.poll, self);
+    el_stream_set_owner(&self->stream, self);
     ev_transport_begin(self, args->waiter);
     return (PyObject *)self;
 }

@@ -483,8 +483,8 @@ PyObject *ev_transport_make_empty_waiter(PyObject *op, PyObject *unused) {
         } else {
             el_stream_set_water(&self->stream, 0, 0);
         }
-        if (self->open && self->stream.poll != NULL) {
-            el_poll_set_owner(self->stream.poll, NULL);
+        if (self->open) {
+            el_stream_set_owner(&self->stream, NULL);
         }
         if (after_engine(self) < 0) {
             Py_DECREF(waiter);
@@ -500,9 +500,7 @@ PyObject *ev_transport_reset_empty_waiter(PyObject *op, PyObject *unused) {
     Py_CLEAR(self->empty_waiter);
     if (self->open) {
         el_stream_set_water(&self->stream, self->high_water, self->low_water);
-        if (self->stream.poll != NULL) {
-            el_poll_set_owner(self->stream.poll, self);
-        }
+        el_stream_set_owner(&self->stream, self);
     }
     Py_RETURN_NONE;
 }

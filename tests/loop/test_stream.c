@@ -126,6 +126,24 @@ static void a_closed_peer_is_end_of_file(void **state) {
     assert_false(right->stream.reading);
 }
 
+/* asyncio lets a new transport take the socket of one that is closing. */
+static void a_stream_on_the_descriptor_of_one_that_is_ending_keeps_its_watcher(void **state) {
+    left->quiet = right->quiet = true;
+    el_stream_abort(&left->stream, (el_reason_t){0, 0});
+    el_stream_set_owner(&left->stream, NULL);
+    owner_t *heir = owner_new(*state, left_fd);
+    heir->quiet = true;
+    turn_until(*state, &left->lost);
+    assert_ptr_equal(el_poll_owner(heir->stream.poll), &heir->stream);
+    assert_int_equal(owner_write_copied(right, "x", 1), 0);
+    for (int i = 0; i < 100 && heir->received_size == 0; i++) {
+        (void)el_loop_turn(*state, 20u * 1000000u);
+    }
+    assert_int_equal(heir->received_size, 1);
+    owner_free(left);
+    left = heir;
+}
+
 static void writing_to_a_peer_that_is_gone_ends_with_a_reason(void **state) {
     left->quiet = right->quiet = true;
     el_stream_abort(&left->stream, (el_reason_t){0, 0});
@@ -331,6 +349,7 @@ int main(void) {
         TEST(a_reader_that_pauses_makes_the_writer_pause),
         TEST(half_close_leaves_the_other_direction_open),
         TEST(a_closed_peer_is_end_of_file),
+        TEST(a_stream_on_the_descriptor_of_one_that_is_ending_keeps_its_watcher),
         TEST(writing_to_a_peer_that_is_gone_ends_with_a_reason),
         TEST(a_paused_reader_learns_of_a_reset_when_it_resumes),
         TEST(end_of_file_waits_for_a_paused_reader),

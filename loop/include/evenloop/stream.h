@@ -90,7 +90,8 @@ struct el_stream {
     const el_stream_ops_t *ops;
     const el_backend_t *backend;
     es_sock_t fd;
-    el_poll_t *poll; /* readiness */
+    el_poll_t *poll;  /* readiness */
+    void *poll_owner; /* what this stream marked the watcher with; see el_stream_set_owner */
     void *pipe;      /* completion: the backend's own */
 
     bool direct;
@@ -139,6 +140,11 @@ int el_stream_open(el_stream_t *stream, el_loop_t *loop, es_sock_t fd, const el_
 #define EL_PIPE_WRITABLE 2u
 int el_stream_open_pipe(el_stream_t *stream, el_loop_t *loop, int file, unsigned flags,
                         const el_stream_ops_t *ops);
+
+/* Marks the watcher (poll.h) as `owner`'s instead of the stream's; NULL: another stream may take the
+ * descriptor, as asyncio allows once a transport is closing. No effect on a watcher that another has
+ * marked since, and on a backend without one. */
+void el_stream_set_owner(el_stream_t *stream, void *owner);
 
 /* true: memory always comes from the owner (asyncio's BufferedProtocol). May change at any time. */
 void el_stream_set_direct(el_stream_t *stream, bool direct);
