@@ -86,6 +86,10 @@ cpython-tests: bootstrap-build ## CPython's own asyncio tests, unmodified, on ev
 cpython-tests-all: bootstrap-build ## the same tests on every CPython, VERSIONS="3.11 3.12 3.13 3.14 3.15"
 	@LOOP=$(LOOP) JOBS=$(JOBS) CPYTHON_TESTS_ARGS="$(CPYTHON_TESTS_ARGS)" tools/cpython-tests-all $(VERSIONS)
 
+.PHONY: freethreading-test
+freethreading-test: bootstrap-build ## a loop a thread and CPython's tests on a CPython without a GIL, built once
+	@JOBS=$(JOBS) CPYTHON_TESTS_ARGS="$(CPYTHON_TESTS_ARGS)" tools/freethreading-test
+
 .PHONY: cpython-tests-windows
 cpython-tests-windows: windows ## the same tests of the Windows Python, under Wine
 	@mkdir -p $(B)/cpython-tests
