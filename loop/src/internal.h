@@ -177,8 +177,8 @@ void el__stream_fail(el_stream_t *stream, el_reason_t reason);
 /* The backend has stopped: queues `lost`. */
 void el__stream_ended(el_stream_t *stream);
 
-void el__stream_readable(el_stream_t *stream);          /* readiness: read now */
-void el__stream_writable(el_stream_t *stream);          /* readiness: send now */
+void el__stream_readable(el_stream_t *stream);            /* readiness: read now */
+void el__stream_writable(el_stream_t *stream);            /* readiness: send now */
 void el__stream_read_result(el_stream_t *stream, int rc); /* ES_EOF or a failure */
 /* completion: the first `size` queued bytes went */
 void el__stream_sent(el_stream_t *stream, size_t size);

@@ -11,9 +11,9 @@
 #include <string.h>
 
 #define RING_CAPACITY_FIRST 8u
-#define RING_CAPACITY_KEPT 64u
+#define RING_CAPACITY_KEPT  64u
 /* Copies up to this size join the block of the copy before them. */
-#define JOINED_SIZE_MAX 1024u
+#define JOINED_SIZE_MAX   1024u
 #define JOINED_BLOCK_SIZE 4096u
 
 static inline el_piece_t *piece_at(el_stream_t *stream, uint32_t index) {

@@ -7,7 +7,7 @@
  */
 #include "internal.h"
 
-#define SWEEP_COUNT_MIN 100u
+#define SWEEP_COUNT_MIN     100u
 #define HEAP_CAPACITY_FIRST 64u
 
 /* The keys lie in the heap itself, so sifting does not touch the timers. */

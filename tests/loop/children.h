@@ -19,6 +19,6 @@ void child_end(child_process_t *process);                      /* asks it to end
 void child_await_without_collecting(child_process_t *process); /* until it has ended */
 /* waits, collects, and closes what is held */
 int child_status(child_process_t *process);
-intptr_t child_nobody(void);                                   /* an id that is nobody's */
+intptr_t child_nobody(void); /* an id that is nobody's */
 
 #endif

@@ -32,13 +32,13 @@ typedef struct script {
     size_t accept_count;
     size_t accept_next;
     size_t shutdowns;
-    size_t calls;         /* of recv, send and shutdown so far */
-    size_t fail_at;       /* this call (from 1) fails... */
-    int fail_code;        /* ...with this; 0: none does */
-    unsigned char *wire;  /* what was sent */
+    size_t calls;        /* of recv, send and shutdown so far */
+    size_t fail_at;      /* this call (from 1) fails... */
+    int fail_code;       /* ...with this; 0: none does */
+    unsigned char *wire; /* what was sent */
     size_t wire_size;
     size_t wire_capacity;
-    uint32_t received;    /* bytes given out: byte n of the stream is n & 0xff */
+    uint32_t received; /* bytes given out: byte n of the stream is n & 0xff */
 } script_t;
 
 extern script_t script;

@@ -21,7 +21,7 @@ typedef enum upcall {
 
 struct owner {
     el_stream_t stream;
-    bool quiet;           /* not in the trace */
+    bool quiet; /* not in the trace */
     bool lost;
     bool at_eof;
     int counts[UP_COUNT];

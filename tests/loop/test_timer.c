@@ -8,7 +8,7 @@
 #include "support.h"
 
 #define MODEL_COUNT 5000
-#define IN_AN_HOUR (el_now_ns() + 3600ull * 1000000000ull)
+#define IN_AN_HOUR  (el_now_ns() + 3600ull * 1000000000ull)
 
 static clock_item_t *clocks;
 

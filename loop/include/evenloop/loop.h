@@ -86,8 +86,8 @@ struct el_loop {
     bool running;
     bool closed;
 
-    uint64_t phase;           /* number of the phase that is running, 0 between phases */
-    uint64_t phase_last;      /* the number given last */
+    uint64_t phase;              /* number of the phase that is running, 0 between phases */
+    uint64_t phase_last;         /* the number given last */
     struct el_stream *gathering; /* streams with gathered writes */
     unsigned char *read_buffer;  /* EL_READ_BUFFER_SIZE bytes */
 
@@ -95,9 +95,9 @@ struct el_loop {
     uint32_t heap_count;
     uint32_t heap_capacity;
     uint32_t heap_cancelled;
-    uint64_t timer_sequence;     /* of the next timer to be set */
-    uint64_t turn_sequence;      /* timer_sequence when the turn began */
-    uint64_t wait_deadline_ms;   /* what wait_timer is armed for, on libuv's clock; 0: not armed */
+    uint64_t timer_sequence;   /* of the next timer to be set */
+    uint64_t turn_sequence;    /* timer_sequence when the turn began */
+    uint64_t wait_deadline_ms; /* what wait_timer is armed for, on libuv's clock; 0: not armed */
 
     struct el_poll **polls; /* the registry: open addressing by descriptor */
     uint32_t polls_count;
@@ -107,9 +107,9 @@ struct el_loop {
     struct el__watch *watches_free;   /* closed handles, kept for the next watcher */
     struct el__watch *watches_ending; /* to be closed by the loop's thread */
     uint32_t watches_free_count;
-    uint32_t io_count;       /* what libuv watches for us now, but the wake and the signal pipe */
-    uint32_t closing_count;  /* libuv handles on their way out */
-    uint32_t polls_skipped;  /* turns since libuv was last asked, while io_count is 0 */
+    uint32_t io_count;      /* what libuv watches for us now, but the wake and the signal pipe */
+    uint32_t closing_count; /* libuv handles on their way out */
+    uint32_t polls_skipped; /* turns since libuv was last asked, while io_count is 0 */
 
     el_attached_t *attached;
     /* the listener whose connections are being taken, while it is open */

@@ -35,8 +35,8 @@
 extern "C" {
 #endif
 
-#define EL_READ_ROUNDS_MAX 16
-#define EL_HIGH_WATER_DEFAULT (64u * 1024u)
+#define EL_READ_ROUNDS_MAX     16
+#define EL_HIGH_WATER_DEFAULT  (64u * 1024u)
 #define EL_STREAMING_READ_SIZE (256u * 1024u)
 
 typedef struct el_stream el_stream_t;
@@ -92,19 +92,19 @@ struct el_stream {
     es_sock_t fd;
     el_poll_t *poll;  /* readiness */
     void *poll_owner; /* what this stream marked the watcher with; see el_stream_set_owner */
-    void *pipe;      /* completion: the backend's own */
+    void *pipe;       /* completion: the backend's own */
 
     bool direct;
     bool streaming;
-    bool reading;         /* the owner wants data */
+    bool reading; /* the owner wants data */
     bool eof_seen;
-    bool closing;         /* close or abort was called, or it failed */
-    bool lost_queued;     /* the end is settled: nothing is read, sent or queued any more */
+    bool closing;     /* close or abort was called, or it failed */
+    bool lost_queued; /* the end is settled: nothing is read, sent or queued any more */
     bool lost_done;
     bool write_eof_asked;
     bool write_eof_done;
-    bool paused_writing;  /* between pause_writing and resume_writing */
-    bool one_way;         /* a pipe's write end: reading only tells that the other end has gone */
+    bool paused_writing; /* between pause_writing and resume_writing */
+    bool one_way;        /* a pipe's write end: reading only tells that the other end has gone */
     /* how many upcalls are running: destroying the stream in one is a mistake */
     uint8_t upcalls;
     uint32_t dropped_writes; /* since the end was settled: asyncio warns from the fifth */
@@ -120,7 +120,7 @@ struct el_stream {
     uint32_t pieces_count;
     uint32_t pieces_capacity;
 
-    el_stream_t *gathering_next; /* on loop->gathering */
+    el_stream_t *gathering_next;  /* on loop->gathering */
     el_stream_t **gathering_link; /* what points to this one; NULL: not on the list */
 
     el_attached_t attached;

@@ -16,7 +16,7 @@
 #include <windows.h>
 #include <winternl.h>
 
-#define FLIGHT_SIZE (64u * 1024u)
+#define FLIGHT_SIZE       (64u * 1024u)
 #define CONSOLE_READ_SIZE (8u * 1024u)
 
 typedef struct pipe {
