@@ -145,3 +145,42 @@ class RunForever:
         if self._old_agen_hooks is not None:
             sys.set_asyncgen_hooks(*self._old_agen_hooks)
             self._old_agen_hooks = None
+
+
+async def start_subprocess(
+    loop: Any,
+    transport_type: Any,
+    protocol: Any,
+    args: Any,
+    shell: bool,
+    stdin: Any,
+    stdout: Any,
+    stderr: Any,
+    bufsize: int,
+    extra: Any = None,
+    **kwargs: Any,
+) -> Any:
+    """Start a child and return its transport; a cancelled start ends and collects it."""
+    waiter = loop.create_future()
+    transport = transport_type(
+        loop,
+        protocol,
+        args,
+        shell,
+        stdin,
+        stdout,
+        stderr,
+        bufsize,
+        waiter=waiter,
+        extra=extra,
+        **kwargs,
+    )
+    try:
+        await waiter
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException:
+        transport.close()
+        await transport._wait()
+        raise
+    return transport

@@ -16,8 +16,10 @@ from asyncio import events, unix_events
 from asyncio.log import logger
 from typing import Any, cast
 
+from ._support import start_subprocess
+
 _Unix: Any = unix_events._UnixSelectorEventLoop
-_SubprocessTransport = cast(Any, unix_events)._UnixSubprocessTransport
+_UnixSubprocessTransport: Any = cast(Any, unix_events)._UnixSubprocessTransport
 
 
 class _SignalPipe:
@@ -100,46 +102,18 @@ class UnixLoop:
     # Child watchers, which 3.14 does away with, report through this.
     _child_watcher_callback = getattr(_Unix, "_child_watcher_callback", None)
 
-    async def _make_subprocess_transport(
-        self: Any,
-        protocol: Any,
-        args: Any,
-        shell: bool,
-        stdin: Any,
-        stdout: Any,
-        stderr: Any,
-        bufsize: int,
-        extra: Any = None,
-        **kwargs: Any,
-    ) -> Any:
+    async def _make_subprocess_transport(self, *args: Any, **kwargs: Any) -> Any:
         if _program_chose_a_watcher():
-            return await _Unix._make_subprocess_transport(
-                self, protocol, args, shell, stdin, stdout, stderr, bufsize, extra, **kwargs
-            )
-        waiter = self.create_future()
-        transport = _SubprocessTransport(
-            self,
-            protocol,
-            args,
-            shell,
-            stdin,
-            stdout,
-            stderr,
-            bufsize,
-            waiter=waiter,
-            extra=extra,
-            **kwargs,
-        )
-        _watch_exit(self, transport)
-        try:
-            await waiter
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException:
-            transport.close()
-            await transport._wait()
-            raise
-        return transport
+            return await _Unix._make_subprocess_transport(self, *args, **kwargs)
+        return await start_subprocess(self, _SubprocessTransport, *args, **kwargs)
+
+
+class _SubprocessTransport(_UnixSubprocessTransport):  # type: ignore[misc]
+    """asyncio's own transport; the loop tells when the process has ended."""
+
+    def _start(self, *args: Any, **kwargs: Any) -> None:
+        super()._start(*args, **kwargs)
+        _watch_exit(self._loop, self, self._proc.pid)
 
 
 def _program_chose_a_watcher() -> bool:
@@ -171,9 +145,7 @@ def _collect(pid: int, transport: Any) -> int:
     return os.waitstatus_to_exitcode(status)
 
 
-def _watch_exit(loop: Any, transport: Any) -> None:
-    pid = transport.get_pid()
-
+def _watch_exit(loop: Any, transport: Any, pid: int) -> None:
     def exited() -> None:
         transport._process_exited(_collect(pid, transport))
 

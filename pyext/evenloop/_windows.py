@@ -11,6 +11,8 @@ import stat
 from asyncio import base_subprocess, windows_utils
 from typing import Any
 
+from ._support import start_subprocess
+
 
 class WindowsLoop:
     """The Windows part of evenloop.Loop."""
@@ -42,41 +44,8 @@ class WindowsLoop:
     ) -> Any:
         return _open_pipe(self, pipe, protocol, waiter, extra, writable=True)
 
-    async def _make_subprocess_transport(
-        self: Any,
-        protocol: Any,
-        args: Any,
-        shell: bool,
-        stdin: Any,
-        stdout: Any,
-        stderr: Any,
-        bufsize: int,
-        extra: Any = None,
-        **kwargs: Any,
-    ) -> Any:
-        waiter = self.create_future()
-        transport = _SubprocessTransport(
-            self,
-            protocol,
-            args,
-            shell,
-            stdin,
-            stdout,
-            stderr,
-            bufsize,
-            waiter=waiter,
-            extra=extra,
-            **kwargs,
-        )
-        try:
-            await waiter
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException:
-            transport.close()
-            await transport._wait()
-            raise
-        return transport
+    async def _make_subprocess_transport(self, *args: Any, **kwargs: Any) -> Any:
+        return await start_subprocess(self, _SubprocessTransport, *args, **kwargs)
 
 
 def _open_pipe(
