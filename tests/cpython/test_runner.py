@@ -283,7 +283,7 @@ def test_the_committed_exclusions_can_be_read_and_stay_few() -> None:
 
 def test_ctrl_c_ends_the_run_and_its_children(tmp_path: Path) -> None:
     if sys.platform == "win32":
-        pytest.skip("tests/platforms.md: Wine cannot send Ctrl-C to a child without a console")
+        pytest.skip("tests/platforms.md: ctrl-c-without-a-console")
     # An ignored SIGINT, as a background shell leaves it, would be inherited; a handler is not.
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
