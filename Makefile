@@ -123,7 +123,7 @@ bench: bootstrap-build ## compare with a C server on libuv, asyncio and uvloop
 	@tools/step "configuring the benchmark programs" cmake -S . -B $(B)/bench -G Ninja -DCMAKE_BUILD_TYPE=Release \
 	    -DEVENLOOP_BUILD_BENCH=ON
 	@tools/step "building the benchmark programs" cmake --build $(B)/bench --target bench
-	@$(VENV)/bin/python bench/run.py --bin $(B)/bench/bench $(BENCH_ARGS)
+	@$$(tools/venv path bench)/bin/python bench/run.py --bin $(B)/bench/bench $(BENCH_ARGS)
 
 .PHONY: lint
 lint: tools ## ruff, mypy, clang-format

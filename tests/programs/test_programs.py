@@ -111,7 +111,9 @@ class Server:
     def __enter__(self) -> Server:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, failure: object, *_: object) -> None:
+        if failure is not None:
+            self.process.kill()  # nobody has told it to stop
         try:
             self.process.wait(LIMIT / 4)
         except subprocess.TimeoutExpired:
