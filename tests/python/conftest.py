@@ -65,7 +65,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         since = item.get_closest_marker("since")
         until = item.get_closest_marker("until")
         wrong = (
-            (since is not None and sys.version_info[:2] < since.args)
+            (since is not None and sys.version_info[: len(since.args)] < since.args)
             or (until is not None and sys.version_info[:2] >= until.args)
             or (
                 item.get_closest_marker("evenloop_only") is not None

@@ -228,6 +228,8 @@ def test_writelines_joins(loop, run):
     run(main())
 
 
+# 3.11.2's streams leave the connection open and the error to the task's destructor, on every loop.
+@pytest.mark.since(3, 11, 7)
 def test_handler_that_raises_is_reported_and_the_server_goes_on(loop, run, errors):
     async def main():
         calls = []

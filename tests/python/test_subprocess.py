@@ -398,6 +398,8 @@ def test_write_to_a_child_that_ended_raises_on_drain_only(loop, run):
     run(main())
 
 
+# 3.11.2's streams never look at the failure of the closing pipe, on every loop.
+@pytest.mark.since(3, 11, 7)
 def test_communicate_ignores_a_child_that_does_not_read(loop, run):
     async def main():
         process = await python("import sys; sys.stdin.close()", stdout=DEVNULL)
