@@ -126,11 +126,16 @@ bench: bootstrap-build ## compare with a C server on libuv, asyncio and uvloop
 	@$$(tools/venv path bench)/bin/python bench/run.py --bin $(B)/bench/bench $(BENCH_ARGS)
 
 .PHONY: lint
-lint: tools ## ruff, mypy, clang-format
+lint: tools ## ruff, mypy, clang-format, and whether the pages of `make docs` are fresh
 	@$(B)/venv-tools/bin/ruff check .
 	@$(B)/venv-tools/bin/mypy
 	@git ls-files '*.c' '*.h' | xargs $(B)/venv-tools/bin/clang-format --dry-run --Werror
+	@$(B)/venv-tools/bin/python tools/make-docs --check
 	@echo "lint: clean"
+
+.PHONY: docs
+docs: tools ## write the pages that are made from tests: docs/differences.md, docs/from-uvloop.md
+	@$(B)/venv-tools/bin/python tools/make-docs
 
 .PHONY: cross-check
 cross-check: tools bootstrap-build ## compile for Windows ARM64 and macOS ARM64

@@ -8,6 +8,7 @@ import math
 
 import pytest
 import support
+from differences import ASYNCIO, differs
 
 CASES = {
     "call_soon without arguments": lambda loop: loop.call_soon(),
@@ -72,6 +73,12 @@ def test_odd_but_legal_delays_are_accepted(loop, delay):
     handle.cancel()
 
 
+@differs(
+    from_=ASYNCIO,
+    what="`call_later(1j, ...)`",
+    they="accepts it and dies in its next turn",
+    evenloop="raises TypeError at once",
+)
 @pytest.mark.evenloop_only  # the stock loop takes it and dies in its next turn
 def test_complex_delay_is_refused_at_once(loop):
     with pytest.raises(TypeError):
@@ -79,6 +86,12 @@ def test_complex_delay_is_refused_at_once(loop):
     assert loop.run_until_complete(asyncio.sleep(0.001, "usable")) == "usable"
 
 
+@differs(
+    from_=ASYNCIO,
+    what="`call_later(nan, ...)`, `call_at(nan, ...)`",
+    they="accepts it; the order of all timers is undefined from then on",
+    evenloop="raises ValueError at once",
+)
 @pytest.mark.evenloop_only  # the stock loop's heap loses its order, and its poll fails on a NaN
 @pytest.mark.parametrize("method", ["call_later", "call_at"])
 def test_nan_does_not_disturb_other_timers(loop, method):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 import support
+from differences import UNIX, differs
 
 pytestmark = pytest.mark.absent("fork-on-windows", "windows")
 
@@ -38,6 +39,12 @@ def run(tmp_path, source):
     return process.stdout
 
 
+@differs(
+    from_=UNIX,
+    what="a loop used in a forked child",
+    they="runs, and shares its selector with the parent",
+    evenloop="raises RuntimeError that names the fork; `close()` is safe, and a new loop works",
+)
 @pytest.mark.evenloop_only  # the stock loop goes on in the child and shares the parent's epoll
 def test_loop_used_in_a_forked_child_is_refused(tmp_path):
     output = run(

@@ -11,6 +11,7 @@ import threading
 
 import pytest
 import support
+from differences import SELECTOR, differs
 
 MIB = 1 << 20
 PIPE = asyncio.subprocess.PIPE
@@ -24,6 +25,12 @@ async def python(code, **options):
     return await asyncio.create_subprocess_exec(sys.executable, "-c", code, **streams)
 
 
+@differs(
+    from_=SELECTOR,
+    what="`create_subprocess_exec`, `subprocess_exec`",
+    they="raises NotImplementedError",
+    evenloop="runs children beside sockets",
+)
 def test_output_error_and_exit_code(loop, run):
     async def main():
         process = await python(
@@ -144,6 +151,12 @@ def test_file_can_be_an_output(loop, run, tmp_path):
     run(main())
 
 
+@differs(
+    from_=SELECTOR,
+    what="`create_subprocess_shell`, `subprocess_shell`",
+    they="raises NotImplementedError",
+    evenloop="runs children beside sockets",
+)
 def test_shell_runs_a_command_line(loop, run):
     async def main():
         process = await asyncio.create_subprocess_shell(

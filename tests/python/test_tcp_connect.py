@@ -10,6 +10,7 @@ import socket
 
 import pytest
 import support
+from differences import UVLOOP, differs
 from support import Recorder
 
 
@@ -130,6 +131,12 @@ def test_refused_is_connection_refused_with_the_address(loop, run):
         run(main())
 
 
+@differs(
+    from_=UVLOOP,
+    what="`create_connection(all_errors=True)`, Python 3.12",
+    they="raises TypeError",
+    evenloop="raises an ExceptionGroup with the error of each address",
+)
 @pytest.mark.since(3, 12)
 def test_all_errors_gives_an_exception_group(loop, run):
     with socket.socket() as unused:
@@ -145,6 +152,12 @@ def test_all_errors_gives_an_exception_group(loop, run):
         run(main())
 
 
+@differs(
+    from_=UVLOOP,
+    what="`create_connection(happy_eyeballs_delay=..., interleave=...)`",
+    they="raises TypeError",
+    evenloop="tries several addresses at once, as the running asyncio does",
+)
 def test_happy_eyeballs_connects(loop, run):
     async def main():
         with support.listening() as (_, (host, port)):

@@ -12,6 +12,7 @@ import socket
 
 import pytest
 import support
+from differences import UNIX, differs
 from support import Recorder, transport_and_socket
 
 MIB = 1 << 20
@@ -104,6 +105,12 @@ def test_only_what_the_kernel_did_not_take_is_buffered(loop, run):
     run(main())
 
 
+@differs(
+    from_=UNIX,
+    what="a `bytearray` changed after `write()`",
+    they="from Python 3.12 on sends the changed bytes if they had to wait",
+    evenloop="sends what was written",
+)
 @pytest.mark.evenloop_only  # the stock transport of Python 3.12 and newer sends what it holds later
 def test_mutable_data_is_copied_if_it_has_to_wait(loop, run):
     async def main():
@@ -118,6 +125,12 @@ def test_mutable_data_is_copied_if_it_has_to_wait(loop, run):
     run(main())
 
 
+@differs(
+    from_=UNIX,
+    what="a `bytearray` resized after `write()`",
+    they="from Python 3.12 on lets it raise BufferError while bytes wait",
+    evenloop="keeps no export of it",
+)
 @pytest.mark.evenloop_only  # the stock transport of Python 3.12 and newer keeps an export of it
 def test_bytearray_can_be_resized_after_write(loop, run):
     async def main():
@@ -510,6 +523,12 @@ def test_write_after_close_or_loss_is_dropped_silently(loop, run, caplog):
     run(main())
 
 
+@differs(
+    from_=UNIX,
+    what="`writelines()` after the connection is lost",
+    they="raises TypeError (`'NoneType' object is not callable`)",
+    evenloop="drops it silently, as `write()` does",
+)
 @pytest.mark.evenloop_only  # the stock transport fails with "'NoneType' object is not callable"
 def test_writelines_after_close_or_loss_is_dropped_silently(loop, run):
     async def main():

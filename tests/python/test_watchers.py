@@ -8,6 +8,7 @@ import socket
 
 import pytest
 import support
+from differences import PROACTOR, differs
 
 
 @pytest.fixture
@@ -17,6 +18,12 @@ def pair():
         yield ours, peer
 
 
+@differs(
+    from_=PROACTOR,
+    what="`add_reader`, `remove_reader`",
+    they="raises NotImplementedError",
+    evenloop="watches any socket",
+)
 def test_reader_is_called_while_data_waits(loop, run, pair):
     ours, peer = pair
 
@@ -58,6 +65,12 @@ def test_socket_and_its_number_mean_the_same(loop, run, pair, as_number):
     run(main())
 
 
+@differs(
+    from_=PROACTOR,
+    what="`add_writer`, `remove_writer`",
+    they="raises NotImplementedError",
+    evenloop="watches any socket",
+)
 def test_writer_is_called_while_there_is_room(loop, run, pair):
     ours, _ = pair
 
