@@ -8,7 +8,8 @@ another loop. Nothing else is patched, and no test file is edited:
    best loop (3.13), except for test_runners, which tests that alias itself;
 2. mixins whose concrete classes name a stock loop get one class with the hook overridden;
 3. the clean-up in test_asyncio.utils, for loops that are not asyncio.BaseEventLoop;
-4. SIGINT, which a background shell leaves ignored.
+4. SIGINT, which a background shell leaves ignored;
+5. on Windows, a few skips that speak of the stock loops there and not of the system (UNSKIPPED).
 
 A class that is listed here twice, or a mixin that a new Python renames, would silently lose tests:
 `build` fails when a module that must have a mixin has none.
@@ -55,6 +56,10 @@ def factory_name(loop: str) -> tuple[str, str]:
         return "asyncio", "ProactorEventLoop" if WINDOWS else "SelectorEventLoop"
     module, _, attribute = loop.partition(":")
     return module, attribute or "new_event_loop"
+
+
+# The loops of the running asyncio: what one of them runs, no loop may skip.
+STOCK_LOOPS = ("asyncio", "asyncio:SelectorEventLoop") if WINDOWS else ("asyncio",)
 
 
 def is_stock(loop: str) -> bool:
@@ -175,6 +180,10 @@ def build(module: ModuleType, factory: LoopFactory) -> dict[str, type[unittest.T
             if name in found:
                 raise LookupError(f"{module.__name__}.{name} clashes with an adapter's name")
             found[name] = value
+    if short in DOCTESTED:
+        found[DOCTESTS] = doctests(module)
+    if not is_stock(factory.spec):
+        unskip(short, found)
     return found
 
 
@@ -201,6 +210,70 @@ def adapted(
     # The module's own name, so that unittest runs its setUpModule and tearDownModule.
     attributes = {"__module__": module.__name__, "__qualname__": adapter.name}
     return type(adapter.name, bases, attributes | hooks[adapter.hook])
+
+
+# The doctests of these modules that speak of asyncio appear as one class of this name.
+DOCTESTED = ("test_pdb",)
+DOCTESTS = "Doctests"
+
+
+def doctests(module: ModuleType) -> type[unittest.TestCase]:
+    """A class with a test for each doctest that the module's own load_tests finds."""
+
+    def flatten(suite: Any) -> Iterator[Any]:
+        for case in suite:
+            yield from flatten(case) if isinstance(case, unittest.TestSuite) else (case,)
+
+    def test_of(case: Any) -> Callable[[unittest.TestCase], None]:
+        def run(self: unittest.TestCase) -> None:
+            # Its own run, not its method: newer Pythons report from there.
+            result = unittest.TestResult()
+            case.run(result)
+            for _, text in result.failures + result.errors:
+                self.fail(text)
+            for _, reason in result.skipped:
+                self.skipTest(reason)
+
+        return run
+
+    tests: dict[str, Any] = {"__module__": module.__name__, "__qualname__": DOCTESTS}
+    found = module.load_tests(unittest.TestLoader(), unittest.TestSuite(), None)
+    for case in flatten(found):
+        test = getattr(case, "_dt_test", None)
+        if test is None or not any("asyncio" in example.source for example in test.examples):
+            continue
+        name = test.name.rpartition(".")[2]
+        if name in tests:
+            # Newer Pythons run each with both of pdb's ways to trace.
+            name += "_again"
+        tests[name] = test_of(case)
+    return type(DOCTESTS, (unittest.TestCase,), tests)
+
+
+# ---------------------------------------------------------------------------------------------
+# Step 5: skips on Windows that say what the stock loops cannot do
+
+UNSKIPPED: dict[str, tuple[tuple[str, str], ...]] = {
+    # "Don't support pipes for Windows", but for sockets as pipes, pseudo-terminals and pass_fds.
+    "test_events": (
+        ("EventLoop", "test_read_pipe"),
+        ("EventLoop", "test_write_pipe"),
+        ("EventLoop", "test_unclosed_pipe_transport"),
+    ),
+    # "UDP sockets are not supported"
+    "test_sendfile": (("Sendfile", "test_sendfile_not_supported"),),
+}
+
+
+def unskip(short: str, classes: dict[str, type[unittest.TestCase]]) -> None:
+    """Puts the test itself in the place of its skip; nothing is done where none is skipped."""
+    if not WINDOWS:
+        return
+    for name, test in UNSKIPPED.get(short, ()):
+        function = getattr(classes[name], test)
+        while getattr(function, "__unittest_skip__", False):
+            function = function.__wrapped__
+        setattr(classes[name], test, function)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -231,7 +304,8 @@ def fit_clean_up() -> None:
 class Extra:
     """A module outside test_asyncio whose tests run on a loop, by its names in new and old Pythons.
 
-    `pattern` chooses `Class.test` names where the rest of the module has nothing to do with loops.
+    `pattern` chooses `Class.test` names where the rest of the module has nothing to do with loops,
+    and may be several with a space between.
     """
 
     names: tuple[str, ...]
@@ -248,6 +322,16 @@ EXTRAS = (
     Extra(("test.test_builtin",), "BuiltinTest.test_compile_*await*"),
     Extra(("test.test_logging",), "*.test_taskName_*"),
     Extra(("test.test_type_params",), "*corout*"),
+    Extra(
+        ("test.test_inspect.test_inspect", "test.test_inspect"),
+        "TestGetAsyncGenState.* *_inside_async_function",
+    ),
+    Extra(("test.test_os.test_os", "test.test_os"), "TestSendfile.*"),
+    Extra(("test.test_pdb",), f"{DOCTESTS}.*"),
+    # Python 3.14 and newer.
+    Extra(("test.test_concurrent_futures.test_interpreter_pool",), "AsyncioTest.*"),
+    Extra(("test.test_warnings",), "*AsyncTests.*"),
+    Extra(("test.test_support",), "*.test_async"),
 )
 
 
@@ -271,4 +355,8 @@ def modules() -> Iterator[tuple[str, str]]:
 def test_names(key: str, cls: type[unittest.TestCase], pattern: str) -> list[str]:
     """The test methods of `cls`, known as `key`, that `pattern` chooses."""
     names = unittest.defaultTestLoader.getTestCaseNames(cls)
-    return [name for name in names if fnmatch.fnmatchcase(f"{key}.{name}", pattern)]
+    return [
+        name
+        for name in names
+        if any(fnmatch.fnmatchcase(f"{key}.{name}", each) for each in pattern.split())
+    ]

@@ -110,10 +110,10 @@ def run_quietly(loop: str, classes: list[TestClass], watch: Watch, jobs: int) ->
 
 
 def ask_stock(judged: verdict.Verdict, classes: list[TestClass], watch: Watch, jobs: int) -> None:
-    """Runs what was skipped or failed on the stock loop as well.
+    """Runs what was skipped or failed on the system's stock loops as well.
 
-    A test that the stock loop does not skip may not be skipped; for a failure, the stock loop's own
-    outcome tells the reader where to look.
+    A test that one of them does not skip may not be skipped; for a failure, their own outcome tells
+    the reader where to look.
     """
     doubtful = {
         name
@@ -124,14 +124,15 @@ def ask_stock(judged: verdict.Verdict, classes: list[TestClass], watch: Watch, j
     again = [cls for cls in again if cls.tests]
     if not again:
         return
-    print(f"asking the stock loop about {sum(len(cls.tests) for cls in again)} of them")
-    for name, outcome in run_quietly("asyncio", again, watch, jobs).items():
-        if name not in judged.results:
-            continue
-        if judged.results[name].outcome == "skip" and outcome != "skip":
-            judged.unlike_stock[name] = outcome
-        else:
-            judged.stock[name] = outcome
+    for loop in catalogue.STOCK_LOOPS:
+        print(f"asking {loop} about {sum(len(cls.tests) for cls in again)} of them")
+        for name, outcome in run_quietly(loop, again, watch, jobs).items():
+            if name not in judged.results:
+                continue
+            if judged.results[name].outcome == "skip" and outcome != "skip":
+                judged.unlike_stock[name] = outcome
+            elif judged.stock.get(name) != "pass":
+                judged.stock[name] = outcome
 
 
 def run(options: argparse.Namespace) -> int:
