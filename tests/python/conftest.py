@@ -20,6 +20,7 @@ import sys
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
+import differences
 import pytest
 import support
 
@@ -33,9 +34,14 @@ Run = Callable[..., Any]
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--loop",
-        choices=("evenloop", "asyncio", "selector"),
+        choices=("evenloop", "asyncio", "selector", "uvloop"),
         default="evenloop",
-        help="the loop under test: evenloop, or asyncio's default or selector loop",
+        help="the loop under test: evenloop, asyncio's default or selector loop, or uvloop",
+    )
+    parser.addoption(
+        "--differences",
+        action="store_true",
+        help="run the tests that say that they fail on --loop, and complain about those that pass",
     )
 
 
@@ -70,9 +76,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             or (
                 item.get_closest_marker("evenloop_only") is not None
                 and config.getoption("--loop") != "evenloop"
+                and not config.getoption("--differences")
             )
         )
         (dropped if wrong else kept).append(item)
+    if config.getoption("--differences"):
+        other = differences.running(config.getoption("--loop"))
+        for item in kept[:]:
+            if other not in getattr(getattr(item, "function", None), "differs_from", ()):
+                kept.remove(item)
+                dropped.append(item)
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = kept
@@ -99,6 +112,27 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     ):
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped without an entry in tests/platforms.md"
+
+
+# Under --differences, by test: whether one of its cases failed, as its marker says.
+differing: dict[str, bool] = {}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    test = report.nodeid.partition("[")[0]
+    differing[test] = differing.get(test, False) or report.failed
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    config = session.config
+    if not config.getoption("--differences") or hasattr(config, "workerinput"):
+        return
+    alike = [test for test, failed in differing.items() if not failed]
+    print(f"\n{len(differing) - len(alike)} of {len(differing)} marked tests fail, as they should")
+    for test in alike:
+        print(f"PASSES, so shows no difference: {test}")
+    session.exitstatus = pytest.ExitCode.TESTS_FAILED if alike else pytest.ExitCode.OK
 
 
 @pytest.fixture

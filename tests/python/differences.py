@@ -23,12 +23,15 @@ marker, and names its test. `make docs` writes the pages, `make lint` fails when
   as the table's heads lead into them. Versions go into the text: "up to Python 3.12 ...".
 - All are written out in the call (text, or the names below): the pages are made without
   importing a test.
-- The test asserts what `evenloop` says, on every system where it runs; without this product it
-  would fail on the loops that `from_` names. Only what a program can notice belongs here.
+- The test asserts what `evenloop` says, on every system where it runs, and fails on the loops that
+  `from_` names: `pytest tests/python --differences --loop uvloop` (or asyncio, selector) runs the
+  marked tests there and complains about those that pass. Only what a program can notice belongs
+  here.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -61,8 +64,26 @@ def differs(
     *, from_: str | tuple[str | tuple[str, ...], ...], what: str, they: str, evenloop: str
 ) -> Callable[[Test], Test]:
     """Marks a test that shows a difference: see above. The test itself stays what it is."""
+    loops = {
+        name for each in ((from_,) if isinstance(from_, str) else from_) for name in flat(each)
+    }
 
-    def unchanged(test: Test) -> Test:
+    def mark(test: Test) -> Test:
+        test.__dict__.setdefault("differs_from", set()).update(loops)
         return test
 
-    return unchanged
+    return mark
+
+
+def flat(loops: str | tuple[str, ...]) -> tuple[str, ...]:
+    """One name or several, as several."""
+    return (loops,) if isinstance(loops, str) else loops
+
+
+def running(loop: str) -> str:
+    """The name here of what --loop calls `loop`, on this system."""
+    if loop == "uvloop":
+        return UVLOOP
+    if sys.platform == "win32":
+        return PROACTOR if loop == "asyncio" else SELECTOR
+    return MACOS if sys.platform == "darwin" else LINUX

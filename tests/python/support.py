@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import importlib
 import os
 import pathlib
 import socket
@@ -49,6 +50,8 @@ def new_loop() -> asyncio.AbstractEventLoop:
         import evenloop
 
         return evenloop.new_event_loop()
+    if LOOP_NAME == "uvloop":
+        return importlib.import_module("uvloop").new_event_loop()
     if WINDOWS and LOOP_NAME == "asyncio":
         return asyncio.ProactorEventLoop()  # type: ignore[attr-defined]
     return asyncio.SelectorEventLoop()
@@ -298,6 +301,8 @@ def loop_prelude() -> str:
     """Source text that gives a child process `new_loop`, the factory of the loop under test."""
     if LOOP_NAME == "evenloop":
         return "import evenloop\nnew_loop = evenloop.new_event_loop\n"
+    if LOOP_NAME == "uvloop":
+        return "import uvloop\nnew_loop = uvloop.new_event_loop\n"
     kind = "ProactorEventLoop" if WINDOWS and LOOP_NAME == "asyncio" else "SelectorEventLoop"
     return f"import asyncio\nnew_loop = asyncio.{kind}\n"
 
