@@ -25,13 +25,15 @@ export PYTHON EVENLOOP_WINDOWS_PYTHON EVENLOOP_BUILD_DIR
 B := $(EVENLOOP_BUILD_DIR)
 # Evaluated when used: before the bootstrap there may be no Python to ask.
 VENV = $$(tools/venv path)
+# What a run of CPython's tests leaves: a loop's name may hold a colon, a file's on Windows may not.
+CPYTHON_RESULTS = $(B)/cpython-tests/$(subst :,-,$(LOOP))
 WINDOWS_C = $(B)/windows-x86_64
 PYTEST = -m pytest tests/python tests/programs -p no:cacheprovider -n $(JOBS)
 
 .PHONY: help
 help: ## this list
 	@echo "make TARGET [PYTHON=python3.13] [EVENLOOP_WINDOWS_PYTHON=3.11]"
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
 
 # Progress goes to standard error: what `make run` and `make run-windows` print is the tour's, line for line.
 .PHONY: run
@@ -77,9 +79,10 @@ cpython-tests: bootstrap-build ## CPython's own asyncio tests, unmodified, on ev
 	@tools/bootstrap cpython
 	@tools/venv test
 	@$(VENV)/bin/python -m pytest tests/cpython -p no:cacheprovider -n $(JOBS) $(PYTEST_ARGS)
+	@$(if $(filter uvloop,$(LOOP)),tools/venv bench)
 	@mkdir -p $(B)/cpython-tests
-	@$(VENV)/bin/python tests/cpython/run.py --loop $(LOOP) --jobs $(JOBS) \
-	    --json $(B)/cpython-tests/$(LOOP).json --junit $(B)/cpython-tests/$(LOOP).xml $(CPYTHON_TESTS_ARGS)
+	@$$(tools/venv path $(if $(filter uvloop,$(LOOP)),bench))/bin/python tests/cpython/run.py --loop $(LOOP) --jobs $(JOBS) \
+	    --json $(CPYTHON_RESULTS).json --junit $(CPYTHON_RESULTS).xml $(CPYTHON_TESTS_ARGS)
 
 # 3.14 and 3.15 come from Debian's unstable distribution, in a folder under build/: a few minutes and 1.5 GB the first time.
 .PHONY: cpython-tests-all
@@ -95,7 +98,8 @@ cpython-tests-windows: windows ## the same tests of the Windows Python, under Wi
 	@mkdir -p $(B)/cpython-tests
 	@EVENLOOP_WIN_TIMEOUT=3600 PYTHONUTF8=1 tools/winpython tests/cpython/run.py --loop $(LOOP) --jobs $(JOBS) \
 	    --baseline tests/cpython/baseline-windows-$(EVENLOOP_WINDOWS_PYTHON).txt \
-	    --json $(B)/cpython-tests/$(LOOP)-windows.json --junit $(B)/cpython-tests/$(LOOP)-windows.xml \
+	    --json $(CPYTHON_RESULTS)-windows-$(EVENLOOP_WINDOWS_PYTHON).json \
+	    --junit $(CPYTHON_RESULTS)-windows-$(EVENLOOP_WINDOWS_PYTHON).xml \
 	    $(CPYTHON_TESTS_ARGS) </dev/null | tr -d '\r'
 
 .PHONY: asan-c
@@ -120,10 +124,21 @@ tsan-c: bootstrap-test ## the C tests under the thread sanitizer
 .PHONY: bench
 bench: bootstrap-build ## compare with a C server on libuv, asyncio and uvloop
 	@tools/venv bench
+	@$(MAKE) bench-programs
+	@$$(tools/venv path bench)/bin/python bench/run.py --bin $(B)/bench/bench $(BENCH_ARGS)
+
+.PHONY: bench-test
+bench-test: bootstrap-build ## whether the benchmarks measure what they say
+	@tools/venv test
+	@$(MAKE) bench-programs
+	@EVENLOOP_BENCH_BIN=$(B)/bench/bench $(VENV)/bin/python -m pytest bench/test_bench.py -p no:cacheprovider \
+	    -n $(JOBS) $(PYTEST_ARGS)
+
+.PHONY: bench-programs
+bench-programs:
 	@tools/step "configuring the benchmark programs" cmake -S . -B $(B)/bench -G Ninja -DCMAKE_BUILD_TYPE=Release \
 	    -DEVENLOOP_BUILD_BENCH=ON
 	@tools/step "building the benchmark programs" cmake --build $(B)/bench --target bench
-	@$$(tools/venv path bench)/bin/python bench/run.py --bin $(B)/bench/bench $(BENCH_ARGS)
 
 .PHONY: lint
 lint: tools ## ruff, mypy, clang-format, and whether the pages of `make docs` are fresh

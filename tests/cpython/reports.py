@@ -13,8 +13,9 @@ import re
 import shutil
 import sys
 import time
+from collections import Counter
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 from xml.etree import ElementTree
 
 from supervisor import Result, TestClass
@@ -220,6 +221,60 @@ def read_json(path: Path) -> tuple[str, dict[str, Result]]:
         for entry in document["results"]
     }
     return document["loop"], results
+
+
+TABLE_BEGIN = "<!-- cpython-tests -->"
+TABLE_END = "<!-- /cpython-tests -->"
+TABLE_HEAD = (
+    "| CPython | loop | tests | on the loop | passed | failed | hung or crashed | skipped |"
+    " excused | held against it | measured |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|"
+)
+
+
+def comparison(paths: list[Path]) -> str:
+    """The rows of several runs as a Markdown table, by system, version and loop."""
+    rows: list[tuple[tuple[Any, ...], str]] = []
+    for path in paths:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        results = document["results"]
+        count = Counter(entry["outcome"] for entry in results)
+        judged = Counter(entry["verdict"] for entry in results)
+        stock = document["loop"].startswith("asyncio")
+        day = time.strftime("%Y-%m-%d", time.gmtime(document["time"]))
+        cells = (
+            f"{document['python']}, {document['system']}",
+            document["loop"],
+            len(results),
+            sum(bool(entry["loops"]) for entry in results),
+            count["pass"],
+            count["fail"] + count["error"],
+            count["hang"] + count["crash"],
+            count["skip"],
+            # A stock loop is measured without rules.
+            "" if stock else judged["excluded"] + judged["known"],
+            "" if stock else judged["FAILED"] + judged["stale"],
+            day,
+        )
+        version = [int(part) for part in re.findall(r"\d+", document["python"])[:3]]
+        key = (document["system"], version, document["loop"] == "evenloop", document["loop"])
+        rows.append((key, f"| {' | '.join(map(str, cells))} |"))
+    return "\n".join([TABLE_HEAD, *(row for _, row in sorted(rows))])
+
+
+def write_table(page: Path, paths: list[Path]) -> None:
+    """Puts the table of these runs between the marks of a page."""
+    text = page.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(TABLE_BEGIN)
+    _, end, after = rest.partition(TABLE_END)
+    if not begin or not end:
+        raise Unmarked(f"{page}: the lines `{TABLE_BEGIN}` and `{TABLE_END}` are not both there")
+    table = comparison(paths)
+    page.write_text(f"{before}{begin}\n{table}\n{end}{after}", encoding="utf-8", newline="\n")
+
+
+class Unmarked(Exception):
+    """A page that does not say where its table belongs."""
 
 
 def plain(stream: TextIO = sys.stdout) -> None:

@@ -62,6 +62,10 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         "--baseline-from", type=Path, nargs="+", metavar="JSON", help="runs of the stock loops"
     )
     parser.add_argument("--write-baseline", type=Path, metavar="FILE")
+    parser.add_argument(
+        "--table", type=Path, nargs="+", metavar="JSON", help="runs to compare, as a table"
+    )
+    parser.add_argument("--page", type=Path, metavar="FILE", help="where the table belongs")
     options = parser.parse_args(argv)
     if bool(options.baseline_from) != bool(options.write_baseline):
         parser.error("--baseline-from and --write-baseline belong together")
@@ -221,6 +225,12 @@ def main(argv: list[str] | None = None) -> int:
         )
         return 2
     try:
+        if options.table:
+            if options.page:
+                reports.write_table(options.page, options.table)
+            else:
+                print(reports.comparison(options.table))
+            return 0
         if options.write_baseline:
             write_baseline(options.baseline_from, options.write_baseline)
             return 0
@@ -228,7 +238,7 @@ def main(argv: list[str] | None = None) -> int:
     except supervisor.Unusable as exc:
         print(f"the loop {options.loop} cannot be tested: {exc}", file=sys.stderr)
         return 2
-    except (verdict.Malformed, OSError) as exc:
+    except (verdict.Malformed, reports.Unmarked, OSError) as exc:
         print(exc, file=sys.stderr)
         return 2
     except KeyboardInterrupt:

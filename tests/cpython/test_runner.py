@@ -275,6 +275,48 @@ def test_a_baseline_holds_what_every_stock_loop_fails() -> None:
     }
 
 
+def written_run(path: Path, loop: str, python: str, *outcomes: tuple[str, str]) -> Path:
+    document = {
+        "format": 1,
+        "loop": loop,
+        "python": python,
+        "system": "linux",
+        "time": 86_400,
+        "results": [
+            {"name": f"m.C.t{n}", "outcome": outcome, "verdict": judged, "loops": n % 2}
+            for n, (outcome, judged) in enumerate(outcomes)
+        ],
+    }
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return path
+
+
+def test_a_table_counts_each_run_and_orders_versions_by_number(tmp_path: Path) -> None:
+    runs = [
+        written_run(tmp_path / "a", "evenloop", "3.13.0", ("pass", "ok"), ("fail", "excluded")),
+        written_run(tmp_path / "b", "evenloop", "3.9.1", ("hang", "FAILED"), ("skip", "skip")),
+        written_run(tmp_path / "c", "asyncio", "3.13.0", ("pass", "ok"), ("error", "FAILED")),
+    ]
+    page = tmp_path / "page.md"
+    page.write_text(f"a\n{reports.TABLE_BEGIN}\nold\n{reports.TABLE_END}\nz\n", encoding="utf-8")
+    reports.write_table(page, runs)
+    assert page.read_text(encoding="utf-8").splitlines()[4:] == [
+        "| 3.9.1, linux | evenloop | 2 | 1 | 0 | 0 | 1 | 1 | 0 | 1 | 1970-01-02 |",
+        "| 3.13.0, linux | asyncio | 2 | 1 | 1 | 1 | 0 | 0 |  |  | 1970-01-02 |",
+        "| 3.13.0, linux | evenloop | 2 | 1 | 1 | 1 | 0 | 0 | 1 | 0 | 1970-01-02 |",
+        reports.TABLE_END,
+        "z",
+    ]
+
+
+def test_a_page_without_marks_is_refused_and_left_alone(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("nothing\n", encoding="utf-8")
+    with pytest.raises(reports.Unmarked):
+        reports.write_table(page, [])
+    assert page.read_text(encoding="utf-8") == "nothing\n"
+
+
 def test_the_committed_exclusions_can_be_read_and_stay_few() -> None:
     listed = verdict.read_exclusions(HERE / "exclusions.txt")
     assert len(listed) <= 60
