@@ -225,10 +225,19 @@ static inline void end_phase(el_loop_t *loop) {
 /* Phase 1. What is pushed meanwhile stays for the next turn, and so does the rest after an
  * interrupt. */
 static void run_ready(el_loop_t *loop) {
-    size_t count = loop->ready.count;
-    while (count-- > 0 && !loop->interrupted) {
+    loop->turn_left = loop->ready.count;
+    while (loop->turn_left > 0 && !loop->interrupted) {
+        loop->turn_left--;
         el_ready_t *item = el_ready_queue_pop(&loop->ready);
         item->ops->run(loop, item);
+    }
+    loop->turn_left = 0;
+}
+
+void el_loop_unpush(el_loop_t *loop, el_ready_t *item) {
+    size_t place = el_ready_queue_remove(&loop->ready, item);
+    if (place < loop->turn_left) {
+        loop->turn_left--;
     }
 }
 

@@ -101,28 +101,6 @@ void el_stream_abort(el_stream_t *stream, el_reason_t reason) {
     el__stream_fail(stream, reason);
 }
 
-/* Takes a lost item out of the ready queue. Only for an owner that goes away before its end is
- * reported, so the walk does not matter. */
-static void unqueue_lost(el_stream_t *stream) {
-    el_ready_queue_t *queue = &stream->loop->ready;
-    el_ready_t *previous = NULL;
-    for (el_ready_t *item = queue->first; item != NULL; previous = item, item = item->next) {
-        if (item != &stream->lost_item) {
-            continue;
-        }
-        if (previous == NULL) {
-            queue->first = item->next;
-        } else {
-            previous->next = item->next;
-        }
-        if (queue->last == item) {
-            queue->last = previous;
-        }
-        queue->count--;
-        return;
-    }
-}
-
 /* Cuts the stream off from its loop without a word to the owner. */
 static void forget(el_stream_t *stream) {
     stream->closing = true;
@@ -146,7 +124,7 @@ void el_stream_destroy(el_stream_t *stream) {
     }
     assert(stream->upcalls == 0);
     if (stream->lost_queued) {
-        unqueue_lost(stream);
+        el_loop_unpush(stream->loop, &stream->lost_item);
     }
     forget(stream);
     stream->lost_done = true;

@@ -225,12 +225,7 @@ void el__timers_run(el_loop_t *loop) {
         item->ops->run(loop, item);
     }
     if (due.first != NULL) {
-        due.last->next = loop->ready.first;
-        if (loop->ready.first == NULL) {
-            loop->ready.last = due.last;
-        }
-        loop->ready.first = due.first;
-        loop->ready.count += due.count;
+        el_ready_queue_push_all_first(&loop->ready, &due);
     }
 }
 

@@ -93,28 +93,6 @@ void ev_transport_settle(ev_transport_t *self) {
     el_loop_push(&self->loop->el, &self->settle);
 }
 
-/* Takes the start out of the ready queue: only when a loop is closed, or collected, with it
- * still queued. */
-static void unqueue_start(ev_transport_t *self) {
-    el_ready_queue_t *queue = &self->loop->el.ready;
-    el_ready_t *previous = NULL;
-    for (el_ready_t *item = queue->first; item != NULL; previous = item, item = item->next) {
-        if (item != &self->start) {
-            continue;
-        }
-        if (previous == NULL) {
-            queue->first = item->next;
-        } else {
-            previous->next = item->next;
-        }
-        if (item->next == NULL) {
-            queue->last = previous;
-        }
-        queue->count--;
-        return;
-    }
-}
-
 /* Forgets the engine. Nothing is called after it. May drop the last reference but the caller's. */
 void ev_transport_detach(ev_transport_t *self) {
     if (!self->open) {
@@ -122,7 +100,7 @@ void ev_transport_detach(ev_transport_t *self) {
     }
     self->open = false;
     if (self->start_queued) {
-        unqueue_start(self);
+        el_loop_unpush(&self->loop->el, &self->start);
         self->start_queued = false;
     }
     bool closing = self->stream.closing;
@@ -154,15 +132,6 @@ static void wake_waiter(ev_transport_t *self) {
     Py_DECREF(waiter);
 }
 
-static void requeue_first(el_ready_queue_t *queue, el_ready_t *item) {
-    item->next = queue->first;
-    if (queue->first == NULL) {
-        queue->last = item;
-    }
-    queue->first = item;
-    queue->count++;
-}
-
 /* connection_made, then reading, then the waiter, as asyncio's three consecutive callbacks. A
  * SystemExit in the first leaves the run; the rest then comes with the next one. */
 static void start_run(el_loop_t *el, el_ready_t *item) {
@@ -179,7 +148,7 @@ static void start_run(el_loop_t *el, el_ready_t *item) {
         Py_XDECREF(result);
         if (el->interrupted) {
             self->start_queued = true;
-            requeue_first(&el->ready, item);
+            el_ready_queue_push_first(&el->ready, item);
             ev_transport_leave(self);
             return;
         }

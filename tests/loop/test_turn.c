@@ -158,6 +158,56 @@ static void a_stop_finishes_the_turn_and_keeps_what_was_queued_meanwhile(void **
     assert_trace("abts");
 }
 
+static void take_back_next(item_t *item) {
+    el_loop_unpush(item->loop, &items[1].ready);
+    item_push(item->loop, &items[3], "n", NULL);
+}
+
+static void an_item_taken_back_does_not_run_and_lets_no_new_one_into_its_turn(void **state) {
+    el_loop_t *loop = *state;
+    item_push(loop, &items[0], "a", take_back_next);
+    item_push(loop, &items[1], "b", NULL);
+    item_push(loop, &items[2], "c", NULL);
+    turns(loop, 1);
+    assert_trace("ac");
+    turns(loop, 1);
+    assert_trace("acn");
+    assert_int_equal(items[1].drops, 0);
+}
+
+static void take_back_all(item_t *item) {
+    for (int i = 1; i < 4; i++) {
+        el_loop_unpush(item->loop, &items[i].ready);
+    }
+}
+
+static void a_turn_ends_when_an_item_takes_back_the_rest_of_it(void **state) {
+    el_loop_t *loop = *state;
+    item_push(loop, &items[0], "a", take_back_all);
+    item_push(loop, &items[1], "b", NULL);
+    item_push(loop, &items[2], "c", NULL);
+    turns(loop, 1);
+    assert_trace("a");
+    assert_int_equal(loop->ready.count, 0);
+    item_push(loop, &items[4], "d", NULL);
+    turns(loop, 1);
+    assert_trace("ad");
+}
+
+static void the_first_and_the_last_item_can_be_taken_back(void **state) {
+    el_loop_t *loop = *state;
+    for (int i = 0; i < 3; i++) {
+        static const char *const names[] = {"a", "b", "c"};
+        item_push(loop, &items[i], names[i], NULL);
+    }
+    el_loop_unpush(loop, &items[0].ready);
+    el_loop_unpush(loop, &items[2].ready);
+    el_loop_unpush(loop, &items[2].ready); /* it is not queued any more */
+    item_push(loop, &items[3], "d", NULL);
+    turns(loop, 1);
+    assert_trace("bd");
+}
+
 static void interrupt(item_t *item) {
     el_loop_interrupt(item->loop);
 }
@@ -316,6 +366,9 @@ int main(void) {
         TEST(a_timer_that_sets_itself_again_runs_once_a_turn),
         TEST(a_stop_before_the_run_makes_one_turn_that_does_not_wait),
         TEST(a_stop_finishes_the_turn_and_keeps_what_was_queued_meanwhile),
+        TEST(an_item_taken_back_does_not_run_and_lets_no_new_one_into_its_turn),
+        TEST(a_turn_ends_when_an_item_takes_back_the_rest_of_it),
+        TEST(the_first_and_the_last_item_can_be_taken_back),
         TEST(an_interrupt_keeps_the_rest_of_the_items_in_order),
         TEST(an_interrupt_in_a_timer_puts_the_other_due_timers_before_the_ready_items),
         TEST(an_interrupt_in_a_poll_callback_holds_back_the_other_slot_and_the_timers),

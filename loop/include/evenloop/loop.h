@@ -80,6 +80,7 @@ struct el_attached {
  * engine's. */
 struct el_loop {
     el_ready_queue_t ready;
+    size_t turn_left; /* how many of the first in `ready` still run in this turn */
     bool blocked;     /* the lock is given back right now */
     bool interrupted; /* el_loop_interrupt was called; cleared by the next run */
     bool stopping;
@@ -156,6 +157,10 @@ void el_loop_interrupt(el_loop_t *loop);
 static inline void el_loop_push(el_loop_t *loop, el_ready_t *item) {
     el_ready_queue_push(&loop->ready, item);
 }
+
+/* Takes a queued item back: neither its `run` nor its `drop` is called. An item that is not
+ * queued is left alone. The cost grows with what is queued: for owners that go away early. */
+void el_loop_unpush(el_loop_t *loop, el_ready_t *item);
 
 /* Queues an item from any thread, without the lock, and wakes the loop. Order is kept per thread.
  */

@@ -20,8 +20,7 @@ struct el_child {
     int fd; /* the kqueue; -1: the child was found dead */
     el_poll_t *poll;
     el_ready_t item; /* tells of a child found dead */
-    bool item_queued;
-    bool stopped;
+    el_loop_t *loop; /* NULL once it is closed */
     void (*exited)(el_child_t *child, void *ctx);
     void *ctx;
 };
@@ -35,21 +34,13 @@ static void on_exited(el_poll_t *poll, void *ctx) {
 static void run_found_dead(el_loop_t *loop, el_ready_t *item) {
     (void)loop;
     el_child_t *child = el__container(item, el_child_t, item);
-    child->item_queued = false;
-    if (child->stopped) {
-        es_free(child);
-    } else {
-        child->exited(child, child->ctx);
-    }
+    child->exited(child, child->ctx);
 }
 
+/* The loop closes; the owner still stops the child. */
 static void drop_found_dead(el_loop_t *loop, el_ready_t *item) {
     (void)loop;
-    el_child_t *child = el__container(item, el_child_t, item);
-    child->item_queued = false;
-    if (child->stopped) {
-        es_free(child);
-    }
+    (void)item;
 }
 
 static const el_ready_ops_t found_dead_ops = {run_found_dead, drop_found_dead};
@@ -90,7 +81,9 @@ static void let_go(el_child_t *child) {
 }
 
 static void detach_child(el_attached_t *attached) {
-    let_go(el__container(attached, el_child_t, attached));
+    el_child_t *child = el__container(attached, el_child_t, attached);
+    child->loop = NULL;
+    let_go(child);
 }
 
 int el_child_start(el_loop_t *loop, intptr_t process, void (*exited)(el_child_t *, void *),
@@ -99,6 +92,7 @@ int el_child_start(el_loop_t *loop, intptr_t process, void (*exited)(el_child_t 
     if (child == NULL) {
         return ES_ENOMEM;
     }
+    child->loop = loop;
     child->exited = exited;
     child->ctx = ctx;
     int code = watch_exit(loop, child, (pid_t)process);
@@ -107,7 +101,6 @@ int el_child_start(el_loop_t *loop, intptr_t process, void (*exited)(el_child_t 
     }
     if (code == ES_ESRCH && is_zombie((pid_t)process)) {
         child->item.ops = &found_dead_ops;
-        child->item_queued = true;
         el_loop_push(loop, &child->item);
         code = 0;
     }
@@ -121,11 +114,10 @@ int el_child_start(el_loop_t *loop, intptr_t process, void (*exited)(el_child_t 
 }
 
 void el_child_stop(el_child_t *child) {
+    if (child->loop != NULL) {
+        el_loop_unpush(child->loop, &child->item);
+    }
     el__detach(&child->attached);
     let_go(child);
-    if (child->item_queued) {
-        child->stopped = true; /* the queue still holds it */
-    } else {
-        es_free(child);
-    }
+    es_free(child);
 }
