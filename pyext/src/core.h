@@ -38,7 +38,7 @@ typedef struct ev_loop ev_loop_t;
     row(set_result) row(set_exception) row(done) row(cancelled) row(_asyncio_future_blocking)     \
     row(write) row(run) row(feed_data) row(_force_close) row(_current_handle) row(_run)           \
     row(slow_callback_duration) row(_transports) row(_signal_handlers) row(is_closing)            \
-    row(_process_self_data) row(callback) row(delay) row(when) row(get)
+    row(_process_self_data) row(get)
 /* clang-format on */
 
 struct ev_state {
@@ -209,6 +209,36 @@ PyObject *ev_address_new(const es_addr_t *addr);
 int ev_fileno(ev_state_t *state, PyObject *fileobj, es_sock_t *fd);
 /* The same, where a negative number is an answer: that of a closed socket. */
 int ev_fileno_signed(ev_state_t *state, PyObject *fileobj, Py_ssize_t *fd);
+
+/* -- arguments.c ------------------------------------------------------------------------------- */
+
+#define EV_NAMES_MAX 3
+
+/* What a method in C takes after self, as the Python function that it stands for says it. */
+typedef struct ev_signature {
+    const char *owner; /* asyncio's class, as its errors name it */
+    const char *method;
+    const char *names[EV_NAMES_MAX];
+    uint8_t required; /* of the names; the others may be missing */
+    uint8_t count;
+    bool rest;           /* *args may follow */
+    const char *keyword; /* one argument by name only, or NULL */
+} ev_signature_t;
+
+/* Sorts the arguments of a vectorcall: values[i] is that of names[i], values[count] that of
+ * `keyword`, borrowed, NULL where none was given. 0 or -1 with Python's TypeError. */
+int ev_bind(const ev_signature_t *signature, PyObject *const *args, Py_ssize_t nargs,
+            PyObject *keywords, PyObject **values);
+
+/* The argument of a method that takes one; NULL with TypeError. */
+static inline PyObject *ev_bind_one(const ev_signature_t *signature, PyObject *const *args,
+                                    Py_ssize_t nargs, PyObject *keywords) {
+    PyObject *value;
+    if (nargs == 1 && keywords == NULL) {
+        return args[0];
+    }
+    return ev_bind(signature, args, nargs, keywords, &value) < 0 ? NULL : value;
+}
 
 /* types: each makes its heap type and stores it in the state; 0 or -1 */
 int ev_loop_type_init(ev_state_t *state);

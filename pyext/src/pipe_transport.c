@@ -9,37 +9,15 @@
  */
 #include "stream_transport.h"
 
-#define KEYWORDS(function) (PyCFunction)(void (*)(void))(function)
-
-#define COMMON_METHODS                                                                             \
-    {"get_extra_info", KEYWORDS(ev_transport_get_extra_info), METH_VARARGS | METH_KEYWORDS, NULL}, \
-        {"is_closing", ev_transport_is_closing, METH_NOARGS, NULL},                                \
-        {"close", ev_transport_close, METH_NOARGS, NULL},                                          \
-        {"set_protocol", ev_transport_py_set_protocol, METH_O, NULL},                              \
-        {"get_protocol", ev_transport_get_protocol, METH_NOARGS, NULL},                            \
-        {"_force_close", ev_transport_py_force_close, METH_O, NULL}, {                             \
-        "_fatal_error", KEYWORDS(ev_transport_py_fatal_error), METH_VARARGS | METH_KEYWORDS, NULL  \
-    }
-
 static PyMethodDef read_methods[] = {
-    COMMON_METHODS,
-    {"is_reading", ev_transport_is_reading, METH_NOARGS, NULL},
-    {"pause_reading", ev_transport_pause_reading, METH_NOARGS, NULL},
-    {"resume_reading", ev_transport_resume_reading, METH_NOARGS, NULL},
+    EV_COMMON_METHODS,
+    EV_READ_METHODS,
     {NULL, NULL, 0, NULL},
 };
 
 static PyMethodDef write_methods[] = {
-    COMMON_METHODS,
-    {"write", ev_transport_write, METH_O, NULL},
-    {"writelines", ev_transport_writelines, METH_O, NULL},
-    {"write_eof", ev_transport_write_eof, METH_NOARGS, NULL},
-    {"can_write_eof", ev_transport_can_write_eof, METH_NOARGS, NULL},
-    {"set_write_buffer_limits", KEYWORDS(ev_transport_set_limits), METH_VARARGS | METH_KEYWORDS,
-     NULL},
-    {"get_write_buffer_limits", ev_transport_get_limits, METH_NOARGS, NULL},
-    {"get_write_buffer_size", ev_transport_get_size, METH_NOARGS, NULL},
-    {"abort", ev_transport_abort, METH_NOARGS, NULL},
+    EV_COMMON_METHODS,
+    EV_WRITE_METHODS,
     {NULL, NULL, 0, NULL},
 };
 

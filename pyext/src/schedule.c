@@ -19,85 +19,39 @@ typedef struct call_args {
     PyObject *context; /* NULL: None or not given */
 } call_args_t;
 
-typedef struct signature {
-    const char *method;
-    PyObject *names[2]; /* interned */
-    Py_ssize_t count;
-} signature_t;
+#define CALL_SOON(method)                                                                          \
+    { "BaseEventLoop", method, {"callback"}, 1, 1, true, "context" }
+#define CALL_TIMER(method, time)                                                                   \
+    { "BaseEventLoop", method, {time, "callback"}, 2, 2, true, "context" }
 
-static int take_keyword(ev_loop_t *self, const signature_t *signature, PyObject *name,
-                        PyObject *value, call_args_t *out) {
-    if (PyUnicode_Compare(name, self->state->str_context) == 0) {
-        out->context = value == Py_None ? NULL : value;
-        return 0;
+static int parse_slowly(const ev_signature_t *signature, PyObject *const *args, Py_ssize_t nargs,
+                        PyObject *keywords, call_args_t *out) {
+    PyObject *values[EV_NAMES_MAX] = {NULL};
+    if (ev_bind(signature, args, nargs, keywords, values) < 0) {
+        return -1;
     }
-    for (Py_ssize_t i = 0; i < signature->count; i++) {
-        if (PyUnicode_Compare(name, signature->names[i]) != 0) {
-            continue;
-        }
-        if (out->named[i] != NULL) {
-            PyErr_Format(PyExc_TypeError,
-                         "BaseEventLoop.%s() got multiple values for argument '%U'",
-                         signature->method, name);
-            return -1;
-        }
-        out->named[i] = value;
-        return 0;
+    for (int i = 0; i < signature->count; i++) {
+        out->named[i] = values[i];
     }
-    PyErr_Format(PyExc_TypeError, "BaseEventLoop.%s() got an unexpected keyword argument '%U'",
-                 signature->method, name);
-    return -1;
-}
-
-static int refuse_missing(const signature_t *signature, const call_args_t *out) {
-    if (signature->count == 2 && out->named[0] == NULL && out->named[1] == NULL) {
-        PyErr_Format(PyExc_TypeError,
-                     "BaseEventLoop.%s() missing 2 required positional arguments: '%U' and '%U'",
-                     signature->method, signature->names[0], signature->names[1]);
-    } else {
-        PyErr_Format(PyExc_TypeError,
-                     "BaseEventLoop.%s() missing 1 required positional argument: '%U'",
-                     signature->method, signature->names[out->named[0] == NULL ? 0 : 1]);
-    }
-    return -1;
-}
-
-static int parse_slowly(ev_loop_t *self, const signature_t *signature, PyObject *const *args,
-                        Py_ssize_t nargs, PyObject *keywords, call_args_t *out) {
-    for (Py_ssize_t i = 0; i < signature->count && i < nargs; i++) {
-        out->named[i] = args[i];
-    }
-    Py_ssize_t keyword_count = keywords == NULL ? 0 : PyTuple_GET_SIZE(keywords);
-    for (Py_ssize_t i = 0; i < keyword_count; i++) {
-        if (take_keyword(self, signature, PyTuple_GET_ITEM(keywords, i), args[nargs + i], out) <
-            0) {
-            return -1;
-        }
-    }
-    for (Py_ssize_t i = 0; i < signature->count; i++) {
-        if (out->named[i] == NULL) {
-            return refuse_missing(signature, out);
-        }
-    }
+    PyObject *context = values[signature->count];
+    out->context = context == Py_None ? NULL : context;
     return 0;
 }
 
-static inline int parse(ev_loop_t *self, const signature_t *signature, PyObject *const *args,
+static inline int parse(ev_loop_t *self, const ev_signature_t *signature, PyObject *const *args,
                         Py_ssize_t nargs, PyObject *keywords, call_args_t *out) {
     Py_ssize_t count = signature->count;
-    out->named[0] = NULL;
-    out->named[1] = NULL;
     out->context = NULL;
     out->rest = nargs > count ? args + count : NULL;
     out->rest_count = nargs > count ? (size_t)(nargs - count) : 0;
     if (nargs < count) {
-        return parse_slowly(self, signature, args, nargs, keywords, out);
+        return parse_slowly(signature, args, nargs, keywords, out);
     }
     if (keywords != NULL) {
         /* What a done future calls: call_soon(callback, future, context=context). */
         if (PyTuple_GET_SIZE(keywords) != 1 ||
             PyTuple_GET_ITEM(keywords, 0) != self->state->str_context) {
-            return parse_slowly(self, signature, args, nargs, keywords, out);
+            return parse_slowly(signature, args, nargs, keywords, out);
         }
         out->context = args[nargs] == Py_None ? NULL : args[nargs];
     }
@@ -128,7 +82,7 @@ static int check_debug(ev_loop_t *self, PyObject *callback, const char *method, 
 static PyObject *call_soon(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                            PyObject *keywords) {
     ev_loop_t *self = (ev_loop_t *)op;
-    signature_t signature = {"call_soon", {self->state->str_callback, NULL}, 1};
+    static const ev_signature_t signature = CALL_SOON("call_soon");
     call_args_t call;
     if (parse(self, &signature, args, nargs, keywords, &call) < 0 ||
         ev_loop_check_closed(self) < 0 ||
@@ -258,7 +212,7 @@ static PyObject *schedule_threadsafe_handle(ev_loop_t *self, const call_args_t *
 static PyObject *call_soon_threadsafe(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                                       PyObject *keywords) {
     ev_loop_t *self = (ev_loop_t *)op;
-    signature_t signature = {"call_soon_threadsafe", {self->state->str_callback, NULL}, 1};
+    static const ev_signature_t signature = CALL_SOON("call_soon_threadsafe");
     call_args_t call;
     if (parse(self, &signature, args, nargs, keywords, &call) < 0 ||
         ev_loop_check_closed(self) < 0 ||
@@ -322,7 +276,7 @@ static PyObject *start_timer(ev_loop_t *self, PyObject *when, const call_args_t 
 static PyObject *call_at(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                          PyObject *keywords) {
     ev_loop_t *self = (ev_loop_t *)op;
-    signature_t signature = {"call_at", {self->state->str_when, self->state->str_callback}, 2};
+    static const ev_signature_t signature = CALL_TIMER("call_at", "when");
     call_args_t call;
     if (parse(self, &signature, args, nargs, keywords, &call) < 0) {
         return NULL;
@@ -351,7 +305,7 @@ static PyObject *add_delay(PyObject *delay) {
 static PyObject *call_later(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                             PyObject *keywords) {
     ev_loop_t *self = (ev_loop_t *)op;
-    signature_t signature = {"call_later", {self->state->str_delay, self->state->str_callback}, 2};
+    static const ev_signature_t signature = CALL_TIMER("call_later", "delay");
     call_args_t call;
     if (parse(self, &signature, args, nargs, keywords, &call) < 0) {
         return NULL;
@@ -488,16 +442,16 @@ int ev_schedule_traverse(ev_loop_t *self, visitproc visit, void *arg) {
 
 PyMethodDef ev_loop_schedule_methods[] = {
     {"call_soon", FAST(call_soon), METH_FASTCALL | METH_KEYWORDS,
-     PyDoc_STR("call_soon($self, callback, /, *args, context=None)\n--\n\n"
+     PyDoc_STR("call_soon($self, callback, *args, context=None)\n--\n\n"
                "Call callback(*args) in the next turn of the loop; returns a Handle.")},
     {"call_soon_threadsafe", FAST(call_soon_threadsafe), METH_FASTCALL | METH_KEYWORDS,
-     PyDoc_STR("call_soon_threadsafe($self, callback, /, *args, context=None)\n--\n\n"
+     PyDoc_STR("call_soon_threadsafe($self, callback, *args, context=None)\n--\n\n"
                "Like call_soon(), from any thread; a waiting loop wakes up.")},
     {"call_later", FAST(call_later), METH_FASTCALL | METH_KEYWORDS,
-     PyDoc_STR("call_later($self, delay, callback, /, *args, context=None)\n--\n\n"
+     PyDoc_STR("call_later($self, delay, callback, *args, context=None)\n--\n\n"
                "Call callback(*args) after `delay` seconds, never sooner; returns a TimerHandle.")},
     {"call_at", FAST(call_at), METH_FASTCALL | METH_KEYWORDS,
-     PyDoc_STR("call_at($self, when, callback, /, *args, context=None)\n--\n\n"
+     PyDoc_STR("call_at($self, when, callback, *args, context=None)\n--\n\n"
                "Call callback(*args) at `when` on the clock of time(), never sooner; returns a "
                "TimerHandle.")},
     {"time", loop_time, METH_NOARGS,

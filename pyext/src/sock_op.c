@@ -368,7 +368,7 @@ static PyObject *get_attribute(PyObject *op, void *closure) {
     ev_sock_op_t *self = (ev_sock_op_t *)op;
     switch ((attribute_t)(uintptr_t)closure) {
     case CR_NAME:
-        return PyUnicode_FromString(self->kind->name);
+        return PyUnicode_FromString(self->kind->signature.method);
     case CR_QUALNAME:
         return PyUnicode_FromString(self->kind->qualname);
     case CR_RUNNING:
@@ -509,61 +509,11 @@ int ev_sock_op_type_init(ev_state_t *state) {
 
 /* The loop's methods --------------------------------------------------------------------------- */
 
-/* Puts one keyword argument into its place. 0 or -1 with TypeError. */
-static int place_keyword(const ev_sock_kind_t *kind, PyObject *name, PyObject *value,
-                         PyObject **places) {
-    for (int i = 0; i <= kind->args_max; i++) {
-        if (PyUnicode_CompareWithASCIIString(name, kind->names[i]) != 0) {
-            continue;
-        }
-        if (places[i] != NULL) {
-            PyErr_Format(PyExc_TypeError,
-                         "BaseSelectorEventLoop.%s() got multiple values for argument '%U'",
-                         kind->name, name);
-            return -1;
-        }
-        places[i] = value;
-        return 0;
-    }
-    PyErr_Format(PyExc_TypeError,
-                 "BaseSelectorEventLoop.%s() got an unexpected keyword argument '%U'", kind->name,
-                 name);
-    return -1;
-}
-
-static int place_arguments(const ev_sock_kind_t *kind, PyObject *const *args, Py_ssize_t nargs,
-                           PyObject *keywords, PyObject **places) {
-    if (nargs > kind->args_max + 1) {
-        PyErr_Format(PyExc_TypeError,
-                     "BaseSelectorEventLoop.%s() takes %d positional arguments but %zd were given",
-                     kind->name, kind->args_max + 2, nargs + 1);
-        return -1;
-    }
-    for (Py_ssize_t i = 0; i < nargs; i++) {
-        places[i] = args[i];
-    }
-    Py_ssize_t count = keywords == NULL ? 0 : PyTuple_GET_SIZE(keywords);
-    for (Py_ssize_t i = 0; i < count; i++) {
-        if (place_keyword(kind, PyTuple_GET_ITEM(keywords, i), args[nargs + i], places) < 0) {
-            return -1;
-        }
-    }
-    for (int i = 0; i <= kind->args_min; i++) {
-        if (places[i] == NULL) {
-            PyErr_Format(PyExc_TypeError,
-                         "BaseSelectorEventLoop.%s() missing 1 required positional argument: '%s'",
-                         kind->name, kind->names[i]);
-            return -1;
-        }
-    }
-    return 0;
-}
-
 static PyObject *new_op(PyObject *op, const ev_sock_kind_t *kind, PyObject *const *args,
                         Py_ssize_t nargs, PyObject *keywords) {
     ev_loop_t *loop = (ev_loop_t *)op;
-    PyObject *places[3] = {NULL, NULL, NULL};
-    if (place_arguments(kind, args, nargs, keywords, places) < 0) {
+    PyObject *places[EV_NAMES_MAX] = {NULL};
+    if (ev_bind(&kind->signature, args, nargs, keywords, places) < 0) {
         return NULL;
     }
     PyTypeObject *type = loop->state->sock_op_type;

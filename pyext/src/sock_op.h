@@ -19,13 +19,10 @@ typedef enum ev_attempt { EV_ATTEMPT_DONE, EV_ATTEMPT_AGAIN, EV_ATTEMPT_FAILED }
 typedef ev_attempt_t (*ev_attempt_fn)(ev_sock_op_t *self, PyObject **result);
 
 typedef struct ev_sock_kind {
-    const char *name;
+    ev_signature_t signature; /* the socket first */
     const char *qualname;
     ev_attempt_fn attempt;
     el_direction_t direction;
-    uint8_t args_min; /* after the socket */
-    uint8_t args_max;
-    const char *names[3]; /* of the parameters, the socket first */
 } ev_sock_kind_t;
 
 struct ev_sock_op {

@@ -282,23 +282,18 @@ static ev_attempt_t try_accept(ev_sock_op_t *self, PyObject **result) {
     return EV_ATTEMPT_DONE;
 }
 
-const ev_sock_kind_t ev_sock_recv_kind = {"sock_recv", "Loop.sock_recv",   try_recv, EL_READ, 1,
-                                          1,           {"sock", "n", NULL}};
-const ev_sock_kind_t ev_sock_recv_into_kind = {
-    "sock_recv_into", "Loop.sock_recv_into", try_recv_into, EL_READ, 1, 1, {"sock", "buf", NULL},
-};
-const ev_sock_kind_t ev_sock_recvfrom_kind = {
-    "sock_recvfrom", "Loop.sock_recvfrom", try_recvfrom, EL_READ, 1, 1, {"sock", "bufsize", NULL},
-};
-const ev_sock_kind_t ev_sock_recvfrom_into_kind = {
-    "sock_recvfrom_into",      "Loop.sock_recvfrom_into", try_recvfrom_into, EL_READ, 1, 2,
-    {"sock", "buf", "nbytes"},
-};
-const ev_sock_kind_t ev_sock_sendall_kind = {
-    "sock_sendall", "Loop.sock_sendall", try_sendall, EL_WRITE, 1, 1, {"sock", "data", NULL},
-};
-const ev_sock_kind_t ev_sock_sendto_kind = {
-    "sock_sendto", "Loop.sock_sendto", try_sendto, EL_WRITE, 2, 2, {"sock", "data", "address"},
-};
-const ev_sock_kind_t ev_sock_accept_kind = {
-    "sock_accept", "Loop.sock_accept", try_accept, EL_READ, 0, 0, {"sock", NULL, NULL}};
+#define KIND(name, attempt, direction, required, count, ...)                                       \
+    const ev_sock_kind_t ev_##name##_kind = {                                                      \
+        {"BaseSelectorEventLoop", #name, {__VA_ARGS__}, required, count, false, NULL},             \
+        "Loop." #name,                                                                             \
+        attempt,                                                                                   \
+        direction,                                                                                 \
+    }
+
+KIND(sock_recv, try_recv, EL_READ, 2, 2, "sock", "n");
+KIND(sock_recv_into, try_recv_into, EL_READ, 2, 2, "sock", "buf");
+KIND(sock_recvfrom, try_recvfrom, EL_READ, 2, 2, "sock", "bufsize");
+KIND(sock_recvfrom_into, try_recvfrom_into, EL_READ, 2, 3, "sock", "buf", "nbytes");
+KIND(sock_sendall, try_sendall, EL_WRITE, 2, 2, "sock", "data");
+KIND(sock_sendto, try_sendto, EL_WRITE, 3, 3, "sock", "data", "address");
+KIND(sock_accept, try_accept, EL_READ, 1, 1, "sock");

@@ -137,8 +137,10 @@ PyObject *ev_server_attach(PyObject *server, PyObject *transport);
 PyObject *ev_server_detach(PyObject *server, PyObject *transport);
 
 /* transport_write.c */
-PyObject *ev_transport_write(PyObject *op, PyObject *data);
-PyObject *ev_transport_writelines(PyObject *op, PyObject *list);
+PyObject *ev_transport_write(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                             PyObject *keywords);
+PyObject *ev_transport_writelines(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                                  PyObject *keywords);
 PyObject *ev_transport_write_eof(PyObject *op, PyObject *unused);
 PyObject *ev_transport_can_write_eof(PyObject *op, PyObject *unused);
 PyObject *ev_transport_set_limits(PyObject *op, PyObject *args, PyObject *kwargs);
@@ -164,17 +166,69 @@ int ev_transport_check_open(ev_transport_t *self);
 /* Methods that every kind has. */
 PyObject *ev_transport_close(PyObject *op, PyObject *unused);
 PyObject *ev_transport_abort(PyObject *op, PyObject *unused);
-PyObject *ev_transport_py_set_protocol(PyObject *op, PyObject *protocol);
+PyObject *ev_transport_py_set_protocol(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                                       PyObject *keywords);
 PyObject *ev_transport_get_protocol(PyObject *op, PyObject *unused);
 PyObject *ev_transport_is_closing(PyObject *op, PyObject *unused);
 PyObject *ev_transport_is_reading(PyObject *op, PyObject *unused);
 PyObject *ev_transport_pause_reading(PyObject *op, PyObject *unused);
 PyObject *ev_transport_resume_reading(PyObject *op, PyObject *unused);
-PyObject *ev_transport_py_force_close(PyObject *op, PyObject *exc);
+PyObject *ev_transport_py_force_close(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                                      PyObject *keywords);
 PyObject *ev_transport_py_fatal_error(PyObject *op, PyObject *args, PyObject *kwargs);
 PyObject *ev_transport_get_extra_info(PyObject *op, PyObject *args, PyObject *kwargs);
 PyObject *ev_transport_repr(PyObject *op);
 void ev_transport_finalize(PyObject *op);
+
+/* The rows of the method tables. */
+#define EV_METHOD(function) (PyCFunction)(void (*)(void))(function)
+#define EV_METHOD_NOARGS(name, function, doc)                                                      \
+    { name, function, METH_NOARGS, PyDoc_STR(name "($self)\n--\n\n" doc) }
+#define EV_METHOD_FAST(name, function, parameters, doc)                                            \
+    {                                                                                              \
+        name, EV_METHOD(function), METH_FASTCALL | METH_KEYWORDS,                                  \
+            PyDoc_STR(name "($self, " parameters ")\n--\n\n" doc)                                  \
+    }
+#define EV_METHOD_KEYWORDS(name, function, parameters, doc)                                        \
+    {                                                                                              \
+        name, EV_METHOD(function), METH_VARARGS | METH_KEYWORDS,                                   \
+            PyDoc_STR(name "($self, " parameters ")\n--\n\n" doc)                                  \
+    }
+
+#define EV_COMMON_METHODS                                                                          \
+    EV_METHOD_KEYWORDS("get_extra_info", ev_transport_get_extra_info, "name, default=None",        \
+                       "A fact about the connection, such as 'socket' or 'peername'."),            \
+        EV_METHOD_NOARGS("is_closing", ev_transport_is_closing,                                    \
+                         "Whether it closes or is closed."),                                       \
+        EV_METHOD_NOARGS("close", ev_transport_close, "Send what is buffered, then close."),       \
+        EV_METHOD_FAST("set_protocol", ev_transport_py_set_protocol, "protocol",                   \
+                       "Let another protocol take what comes."),                                   \
+        EV_METHOD_NOARGS("get_protocol", ev_transport_get_protocol, "The protocol."),              \
+        EV_METHOD_FAST("_force_close", ev_transport_py_force_close, "exc",                         \
+                       "Drop what is buffered and lose the connection for this reason."),          \
+        EV_METHOD_KEYWORDS("_fatal_error", ev_transport_py_fatal_error,                            \
+                           "exc, message='Fatal error on transport'",                              \
+                           "Report an exception and lose the connection for it.")
+
+#define EV_READ_METHODS                                                                            \
+    EV_METHOD_NOARGS("is_reading", ev_transport_is_reading, "Whether data is delivered."),         \
+        EV_METHOD_NOARGS("pause_reading", ev_transport_pause_reading, "Deliver nothing for now."), \
+        EV_METHOD_NOARGS("resume_reading", ev_transport_resume_reading, "Deliver data again.")
+
+#define EV_WRITE_METHODS                                                                           \
+    EV_METHOD_FAST("write", ev_transport_write, "data",                                            \
+                   "Send bytes; what the system does not take yet is buffered."),                  \
+        EV_METHOD_FAST("writelines", ev_transport_writelines, "list_of_data",                      \
+                       "Send several pieces, in their order."),                                    \
+        EV_METHOD_NOARGS("write_eof", ev_transport_write_eof,                                      \
+                         "End the writing half, after what is buffered."),                         \
+        EV_METHOD_NOARGS("can_write_eof", ev_transport_can_write_eof, "True."),                    \
+        EV_METHOD_KEYWORDS("set_write_buffer_limits", ev_transport_set_limits,                     \
+                           "high=None, low=None", "When to pause and to resume the protocol."),    \
+        EV_METHOD_NOARGS("get_write_buffer_limits", ev_transport_get_limits, "(low, high)"),       \
+        EV_METHOD_NOARGS("get_write_buffer_size", ev_transport_get_size,                           \
+                         "The number of bytes that the system has not taken."),                    \
+        EV_METHOD_NOARGS("abort", ev_transport_abort, "Drop what is buffered and close.")
 
 static inline ev_transport_t *ev_transport_of(el_stream_t *stream) {
     return (ev_transport_t *)(void *)((char *)stream - offsetof(ev_transport_t, stream));

@@ -37,7 +37,7 @@ PyObject *ev_transport_close(PyObject *op, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
-PyObject *ev_transport_py_force_close(PyObject *op, PyObject *exc) {
+static PyObject *force_close(PyObject *op, PyObject *exc) {
     ev_transport_t *self = (ev_transport_t *)op;
     if (ev_transport_check_open(self) < 0) {
         self->stream.closing = true;
@@ -47,9 +47,17 @@ PyObject *ev_transport_py_force_close(PyObject *op, PyObject *exc) {
     Py_RETURN_NONE;
 }
 
+PyObject *ev_transport_py_force_close(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                                      PyObject *keywords) {
+    static const ev_signature_t signature = {
+        "_SelectorTransport", "_force_close", {"exc"}, 1, 1, false, NULL};
+    PyObject *exc = ev_bind_one(&signature, args, nargs, keywords);
+    return exc == NULL ? NULL : force_close(op, exc);
+}
+
 PyObject *ev_transport_abort(PyObject *op, PyObject *unused) {
     (void)unused;
-    return ev_transport_py_force_close(op, Py_None);
+    return force_close(op, Py_None);
 }
 
 PyObject *ev_transport_py_fatal_error(PyObject *op, PyObject *args, PyObject *kwargs) {
@@ -67,8 +75,12 @@ PyObject *ev_transport_py_fatal_error(PyObject *op, PyObject *args, PyObject *kw
     Py_RETURN_NONE;
 }
 
-PyObject *ev_transport_py_set_protocol(PyObject *op, PyObject *protocol) {
-    if (ev_transport_set_protocol((ev_transport_t *)op, protocol) < 0) {
+PyObject *ev_transport_py_set_protocol(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                                       PyObject *keywords) {
+    static const ev_signature_t signature = {
+        "_SelectorTransport", "set_protocol", {"protocol"}, 1, 1, false, NULL};
+    PyObject *protocol = ev_bind_one(&signature, args, nargs, keywords);
+    if (protocol == NULL || ev_transport_set_protocol((ev_transport_t *)op, protocol) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;

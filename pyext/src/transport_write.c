@@ -116,8 +116,15 @@ static PyObject *write_other(ev_transport_t *self, PyObject *data) {
     return code < 0 ? NULL : Py_NewRef(Py_None);
 }
 
-PyObject *ev_transport_write(PyObject *op, PyObject *data) {
+PyObject *ev_transport_write(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                             PyObject *keywords) {
+    static const ev_signature_t signature = {
+        "_SelectorSocketTransport", "write", {"data"}, 1, 1, false, NULL};
     ev_transport_t *self = (ev_transport_t *)op;
+    PyObject *data = ev_bind_one(&signature, args, nargs, keywords);
+    if (data == NULL) {
+        return NULL;
+    }
     if (!PyBytes_CheckExact(data) || !plainly_writable(self)) {
         return write_other(self, data);
     }
@@ -198,7 +205,7 @@ static PyObject *write_pieces(ev_transport_t *self, PyObject *pieces) {
 }
 
 #if EV_HAS_VECTORED_WRITELINES
-PyObject *ev_transport_writelines(PyObject *op, PyObject *list) {
+static PyObject *writelines(PyObject *op, PyObject *list) {
     ev_transport_t *self = (ev_transport_t *)op;
     if (self->eof_written) {
         PyErr_SetString(PyExc_RuntimeError, "Cannot call writelines() after write_eof()");
@@ -222,7 +229,7 @@ PyObject *ev_transport_writelines(PyObject *op, PyObject *list) {
 }
 #else
 /* asyncio.transports.WriteTransport.writelines */
-PyObject *ev_transport_writelines(PyObject *op, PyObject *list) {
+static PyObject *writelines(PyObject *op, PyObject *list) {
     (void)write_pieces;
     PyObject *joined = join(list);
     if (joined == NULL) {
@@ -234,6 +241,14 @@ PyObject *ev_transport_writelines(PyObject *op, PyObject *list) {
     return result;
 }
 #endif
+
+PyObject *ev_transport_writelines(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                                  PyObject *keywords) {
+    static const ev_signature_t signature = {
+        "_SelectorSocketTransport", "writelines", {"list_of_data"}, 1, 1, false, NULL};
+    PyObject *list = ev_bind_one(&signature, args, nargs, keywords);
+    return list == NULL ? NULL : writelines(op, list);
+}
 
 PyObject *ev_transport_write_eof(PyObject *op, PyObject *unused) {
     (void)unused;

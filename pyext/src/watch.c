@@ -99,14 +99,22 @@ static int open_watch(ev_loop_t *self, es_sock_t fd, PyObject *fileobj, el_direc
     return 0;
 }
 
-/* A new reference to the handle of callback(*args). `context`: NULL for a copy of the caller's. */
-static PyObject *add(ev_loop_t *self, el_direction_t direction, PyObject *fileobj,
-                     PyObject *const *args, Py_ssize_t nargs, PyObject *context) {
+/* One of the four methods that add, with the arguments that a call gave it. */
+typedef struct addition {
+    PyObject *values[EV_NAMES_MAX]; /* the descriptor, the callback, the context or NULL */
+    PyObject *const *rest;
+    size_t rest_count;
+} addition_t;
+
+/* A new reference to the handle of callback(*args), in the given context or a copy of the caller's. */
+static PyObject *add(ev_loop_t *self, el_direction_t direction, const addition_t *addition) {
+    PyObject *fileobj = addition->values[0], *context = addition->values[2];
     es_sock_t fd;
     if (ev_loop_check_closed(self) < 0) {
         return NULL;
     }
-    PyObject *handle = ev_handle_new(self, args[0], args + 1, (size_t)(nargs - 1), context);
+    PyObject *handle = ev_handle_new(self, addition->values[1], addition->rest,
+                                     addition->rest_count, context == Py_None ? NULL : context);
     if (handle == NULL || ev_fileno(self->state, fileobj, &fd) < 0) {
         Py_XDECREF(handle);
         return NULL;
@@ -216,26 +224,28 @@ static PyObject *remove_watch(ev_loop_t *self, el_direction_t direction, PyObjec
 
 /* -- methods ----------------------------------------------------------------------------------- */
 
-static int check_count(const char *method, Py_ssize_t nargs) {
-    if (nargs >= 2) {
-        return 0;
-    }
-    PyErr_Format(
-        PyExc_TypeError,
-        nargs == 1 ? "BaseSelectorEventLoop.%s() missing 1 required positional argument: 'callback'"
-                   : "BaseSelectorEventLoop.%s() missing 2 required positional arguments: "
-                     "'fd' and 'callback'",
-        method);
-    return -1;
+#define ADD_SIGNATURE(method, keyword)                                                             \
+    { "BaseSelectorEventLoop", method, {"fd", "callback"}, 2, 2, true, keyword }
+#define FD_SIGNATURE(method)                                                                       \
+    { "BaseSelectorEventLoop", method, {"fd"}, 1, 1, false, NULL }
+
+static int parse_addition(const ev_signature_t *signature, PyObject *const *args, Py_ssize_t nargs,
+                          PyObject *keywords, addition_t *out) {
+    out->values[2] = NULL;
+    out->rest = nargs > 2 ? args + 2 : NULL;
+    out->rest_count = nargs > 2 ? (size_t)(nargs - 2) : 0;
+    return ev_bind(signature, args, nargs, keywords, out->values);
 }
 
-static PyObject *public_add(PyObject *op, const char *method, el_direction_t direction,
-                            PyObject *const *args, Py_ssize_t nargs) {
+static PyObject *public_add(PyObject *op, const ev_signature_t *signature, el_direction_t direction,
+                            PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
     ev_loop_t *self = (ev_loop_t *)op;
-    if (check_count(method, nargs) < 0 || ensure_no_transport(self, args[0]) < 0) {
+    addition_t addition;
+    if (parse_addition(signature, args, nargs, keywords, &addition) < 0 ||
+        ensure_no_transport(self, addition.values[0]) < 0) {
         return NULL;
     }
-    PyObject *handle = add(self, direction, args[0], args + 1, nargs - 1, NULL);
+    PyObject *handle = add(self, direction, &addition);
     if (handle == NULL) {
         return NULL;
     }
@@ -244,66 +254,47 @@ static PyObject *public_add(PyObject *op, const char *method, el_direction_t dir
 }
 
 /* What transports call; from 3.15 on they bring the context of their connection (gh-140947). */
-static PyObject *private_add(PyObject *op, const char *method, el_direction_t direction,
-                             PyObject *const *args, Py_ssize_t nargs, PyObject *keywords) {
-    ev_loop_t *self = (ev_loop_t *)op;
-    PyObject *context = NULL;
-    if (check_count(method, nargs) < 0) {
+static PyObject *private_add(PyObject *op, const ev_signature_t *signature,
+                             el_direction_t direction, PyObject *const *args, Py_ssize_t nargs,
+                             PyObject *keywords) {
+    addition_t addition;
+    if (parse_addition(signature, args, nargs, keywords, &addition) < 0) {
         return NULL;
     }
-    for (Py_ssize_t i = 0; keywords != NULL && i < PyTuple_GET_SIZE(keywords); i++) {
-        PyObject *name = PyTuple_GET_ITEM(keywords, i);
-        if (PyUnicode_Compare(name, self->state->str_context) != 0) {
-            PyErr_Format(PyExc_TypeError,
-                         "BaseSelectorEventLoop.%s() got an unexpected keyword argument '%U'",
-                         method, name);
-            return NULL;
-        }
-        context = args[nargs + i] == Py_None ? NULL : args[nargs + i];
-    }
-    return add(self, direction, args[0], args + 1, nargs - 1, context);
+    return add((ev_loop_t *)op, direction, &addition);
 }
 
-static PyObject *public_remove(PyObject *op, el_direction_t direction, PyObject *fileobj) {
-    if (ensure_no_transport((ev_loop_t *)op, fileobj) < 0) {
+static PyObject *remove_fd(PyObject *op, const ev_signature_t *signature, el_direction_t direction,
+                           PyObject *const *args, Py_ssize_t nargs, PyObject *keywords,
+                           bool checked) {
+    PyObject *fileobj = ev_bind_one(signature, args, nargs, keywords);
+    if (fileobj == NULL || (checked && ensure_no_transport((ev_loop_t *)op, fileobj) < 0)) {
         return NULL;
     }
     return remove_watch((ev_loop_t *)op, direction, fileobj);
 }
 
-static PyObject *add_reader(PyObject *op, PyObject *const *args, Py_ssize_t nargs) {
-    return public_add(op, "add_reader", EL_READ, args, nargs);
-}
+#define ADD_METHOD(name, how, text, keyword, direction)                                            \
+    static PyObject *name(PyObject *op, PyObject *const *args, Py_ssize_t nargs,                   \
+                          PyObject *keywords) {                                                    \
+        static const ev_signature_t signature = ADD_SIGNATURE(text, keyword);                      \
+        return how(op, &signature, direction, args, nargs, keywords);                              \
+    }
+#define REMOVE_METHOD(name, text, checked, direction)                                              \
+    static PyObject *name(PyObject *op, PyObject *const *args, Py_ssize_t nargs,                   \
+                          PyObject *keywords) {                                                    \
+        static const ev_signature_t signature = FD_SIGNATURE(text);                                \
+        return remove_fd(op, &signature, direction, args, nargs, keywords, checked);               \
+    }
 
-static PyObject *add_writer(PyObject *op, PyObject *const *args, Py_ssize_t nargs) {
-    return public_add(op, "add_writer", EL_WRITE, args, nargs);
-}
-
-static PyObject *add_reader_private(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
-                                    PyObject *keywords) {
-    return private_add(op, "_add_reader", EL_READ, args, nargs, keywords);
-}
-
-static PyObject *add_writer_private(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
-                                    PyObject *keywords) {
-    return private_add(op, "_add_writer", EL_WRITE, args, nargs, keywords);
-}
-
-static PyObject *remove_reader(PyObject *op, PyObject *fileobj) {
-    return public_remove(op, EL_READ, fileobj);
-}
-
-static PyObject *remove_writer(PyObject *op, PyObject *fileobj) {
-    return public_remove(op, EL_WRITE, fileobj);
-}
-
-static PyObject *remove_reader_private(PyObject *op, PyObject *fileobj) {
-    return remove_watch((ev_loop_t *)op, EL_READ, fileobj);
-}
-
-static PyObject *remove_writer_private(PyObject *op, PyObject *fileobj) {
-    return remove_watch((ev_loop_t *)op, EL_WRITE, fileobj);
-}
+ADD_METHOD(add_reader, public_add, "add_reader", NULL, EL_READ)
+ADD_METHOD(add_writer, public_add, "add_writer", NULL, EL_WRITE)
+ADD_METHOD(add_reader_private, private_add, "_add_reader", "context", EL_READ)
+ADD_METHOD(add_writer_private, private_add, "_add_writer", "context", EL_WRITE)
+REMOVE_METHOD(remove_reader, "remove_reader", true, EL_READ)
+REMOVE_METHOD(remove_writer, "remove_writer", true, EL_WRITE)
+REMOVE_METHOD(remove_reader_private, "_remove_reader", false, EL_READ)
+REMOVE_METHOD(remove_writer_private, "_remove_writer", false, EL_WRITE)
 
 static PyObject *ensure_fd_no_transport(PyObject *op, PyObject *fileobj) {
     if (ensure_no_transport((ev_loop_t *)op, fileobj) < 0) {
@@ -360,20 +351,28 @@ static PyObject *set_fd_owner(PyObject *op, PyObject *args) {
 #define FAST(function) ((PyCFunction)(void (*)(void))(function))
 
 PyMethodDef ev_loop_watch_methods[] = {
-    {"add_reader", FAST(add_reader), METH_FASTCALL,
-     PyDoc_STR("add_reader($self, fd, callback, /, *args)\n--\n\n"
+    {"add_reader", FAST(add_reader), METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("add_reader($self, fd, callback, *args)\n--\n\n"
                "Call callback(*args) whenever `fd` can be read; replaces an earlier reader.")},
-    {"add_writer", FAST(add_writer), METH_FASTCALL,
-     PyDoc_STR("add_writer($self, fd, callback, /, *args)\n--\n\n"
+    {"add_writer", FAST(add_writer), METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("add_writer($self, fd, callback, *args)\n--\n\n"
                "Call callback(*args) whenever `fd` can be written; replaces an earlier writer.")},
-    {"remove_reader", remove_reader, METH_O,
-     PyDoc_STR("Remove the reader of `fd`; whether there was one.")},
-    {"remove_writer", remove_writer, METH_O,
-     PyDoc_STR("Remove the writer of `fd`; whether there was one.")},
-    {"_add_reader", FAST(add_reader_private), METH_FASTCALL | METH_KEYWORDS, NULL},
-    {"_add_writer", FAST(add_writer_private), METH_FASTCALL | METH_KEYWORDS, NULL},
-    {"_remove_reader", remove_reader_private, METH_O, NULL},
-    {"_remove_writer", remove_writer_private, METH_O, NULL},
+    {"remove_reader", FAST(remove_reader), METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("remove_reader($self, fd)\n--\n\n"
+               "Remove the reader of `fd`; whether there was one.")},
+    {"remove_writer", FAST(remove_writer), METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("remove_writer($self, fd)\n--\n\n"
+               "Remove the writer of `fd`; whether there was one.")},
+    {"_add_reader", FAST(add_reader_private), METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("_add_reader($self, fd, callback, *args, context=None)\n--\n\n"
+               "What transports call: returns the handle, checks no owner.")},
+    {"_add_writer", FAST(add_writer_private), METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("_add_writer($self, fd, callback, *args, context=None)\n--\n\n"
+               "What transports call: returns the handle, checks no owner.")},
+    {"_remove_reader", FAST(remove_reader_private), METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("_remove_reader($self, fd)\n--\n\nWhat transports call: checks no owner.")},
+    {"_remove_writer", FAST(remove_writer_private), METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("_remove_writer($self, fd)\n--\n\nWhat transports call: checks no owner.")},
     {"_ensure_fd_no_transport", ensure_fd_no_transport, METH_O, NULL},
     {"_watched", watched, METH_O,
      PyDoc_STR("The handles of the reader and of the writer of `fd`, or None.")},
