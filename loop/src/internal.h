@@ -14,6 +14,7 @@
 #include <uv.h>
 
 #include <evenloop/child.h>
+#include <evenloop/datagram.h>
 #include <evenloop/listener.h>
 #include <evenloop/loop.h>
 #include <evenloop/poll.h>
@@ -86,6 +87,14 @@ int el__poll_open_socket(el_loop_t *loop, es_sock_t fd, el_poll_t **out);
 /* Empties a slot like el_poll_clear, but tells the system only before the next poll: for owners who
  * keep the descriptor open and may soon want it again. */
 void el__poll_rest(el_poll_t *poll, el_direction_t direction);
+
+/* Whether a slot is filled for this owner: once a stream or datagram endpoint is closing, its owner
+ * may let another take over the descriptor, and with it the watcher. */
+static inline bool el__poll_serves(const el_poll_t *poll, el_direction_t direction,
+                                   const void *owner) {
+    void *ctx;
+    return el_poll_get(poll, direction, &ctx) != NULL && ctx == owner;
+}
 
 /* Whether the event being delivered was an error or a hang-up, not plain readiness. */
 bool el__poll_hung_up(const el_poll_t *poll);

@@ -378,5 +378,7 @@ int el_loop_close(el_loop_t *loop) {
     close_handles(loop);
     es_free(loop->read_buffer);
     loop->read_buffer = NULL;
+    es_free(loop->datagram_buffer);
+    loop->datagram_buffer = NULL;
     return 0;
 }

@@ -170,13 +170,6 @@ void el_stream_set_owner(el_stream_t *stream, void *owner) {
     stream->poll_owner = owner;
 }
 
-/* Whether a slot is this stream's: once it is closing, its owner may let another stream take over
- * the descriptor, and with it the watcher. */
-static bool holds_slot(const el_stream_t *stream, el_direction_t direction) {
-    void *ctx;
-    return el_poll_get(stream->poll, direction, &ctx) != NULL && ctx == stream;
-}
-
 void el__stream_watch_poll(el_stream_t *stream, el_direction_t direction, bool on) {
     if (stream->poll == NULL) {
         return;
@@ -184,7 +177,7 @@ void el__stream_watch_poll(el_stream_t *stream, el_direction_t direction, bool o
     if (on) {
         el_poll_set(stream->poll, direction, direction == EL_READ ? on_readable : on_writable,
                     stream);
-    } else if (holds_slot(stream, direction)) {
+    } else if (el__poll_serves(stream->poll, direction, stream)) {
         el__poll_rest(stream->poll, direction);
     }
 }
@@ -201,7 +194,7 @@ void el__stream_release_poll(el_stream_t *stream) {
         return;
     }
     for (el_direction_t direction = EL_READ; direction <= EL_WRITE; direction++) {
-        if (holds_slot(stream, direction)) {
+        if (el__poll_serves(stream->poll, direction, stream)) {
             el_poll_clear(poll, direction);
         }
     }

@@ -80,7 +80,24 @@ intptr_t script_do_send(const es_iov_t *iov, size_t count) {
         script.wire_size += part;
         taken += part;
     }
+    script.sends++;
     return (intptr_t)taken;
+}
+
+intptr_t script_do_recvfrom(void *base, size_t size, void *addr, size_t *addr_size) {
+    intptr_t result = script_do_recv(base, size);
+    if (result >= 0) {
+        memcpy(addr, script.sender.storage.bytes, script.sender.size);
+        *addr_size = script.sender.size;
+    }
+    return result;
+}
+
+intptr_t script_do_sendto(const void *base, size_t size, const void *addr, size_t addr_size) {
+    es_iov_t iov = {(void *)(uintptr_t)base, size};
+    memcpy(script.target.storage.bytes, addr, addr_size);
+    script.target.size = (uint32_t)addr_size;
+    return script_do_send(&iov, 1);
 }
 
 int script_do_accept(es_sock_t *out) {

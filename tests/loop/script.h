@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Scripted system calls: a network that does what the test says, on every system alike.
  *
- * While a script is on, evenshim's recv, send, accept and shutdown come here instead of to the
+ * While a script is on, evenshim's recv, recvfrom, send, sendto, accept and shutdown come here instead of to the
  * system. Answers are a number of bytes or a code of evenshim, told to evenshim as this system
  * would tell it.
  */
@@ -39,6 +39,9 @@ typedef struct script {
     size_t wire_size;
     size_t wire_capacity;
     uint32_t received; /* bytes given out: byte n of the stream is n & 0xff */
+    es_addr_t sender;  /* of what recvfrom gives; size 0: nobody */
+    es_addr_t target;  /* of the last sendto */
+    size_t sends;      /* calls of send and sendto that the system took */
 } script_t;
 
 extern script_t script;
@@ -53,6 +56,8 @@ void script_accept(int code);
  * evenshim. */
 intptr_t script_do_recv(void *base, size_t size);
 intptr_t script_do_send(const es_iov_t *iov, size_t count);
+intptr_t script_do_recvfrom(void *base, size_t size, void *addr, size_t *addr_size);
+intptr_t script_do_sendto(const void *base, size_t size, const void *addr, size_t addr_size);
 int script_do_accept(es_sock_t *out); /* 0 with a socket, or a code */
 int script_do_shutdown(void);
 void script_install(void);

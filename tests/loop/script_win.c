@@ -55,6 +55,19 @@ static int WSAAPI scripted_recv(SOCKET fd, char *base, int size, int flags) {
     return tell(result);
 }
 
+static int WSAAPI scripted_recvfrom(SOCKET fd, char *base, int size, int flags,
+                                    struct sockaddr *addr, int *addr_size) {
+    size_t length = (size_t)*addr_size;
+    (void)fd;
+    (void)flags;
+    intptr_t result;
+    do {
+        result = script_do_recvfrom(base, (size_t)size, addr, &length);
+    } while (result == ES_EINTR);
+    *addr_size = (int)length;
+    return tell(result);
+}
+
 static intptr_t do_send(const es_iov_t *iov, size_t count) {
     intptr_t result;
     do {
@@ -68,6 +81,17 @@ static int WSAAPI scripted_send(SOCKET fd, const char *base, int size, int flags
     (void)fd;
     (void)flags;
     return tell(do_send(&iov, 1));
+}
+
+static int WSAAPI scripted_sendto(SOCKET fd, const char *base, int size, int flags,
+                                  const struct sockaddr *addr, int addr_size) {
+    (void)fd;
+    (void)flags;
+    intptr_t result;
+    do {
+        result = script_do_sendto(base, (size_t)size, addr, (size_t)addr_size);
+    } while (result == ES_EINTR);
+    return tell(result);
 }
 
 static int WSAAPI scripted_send_several(SOCKET fd, LPWSABUF buffers, DWORD count, LPDWORD sent,
@@ -113,7 +137,9 @@ static SOCKET WSAAPI scripted_accept(SOCKET fd, struct sockaddr *addr, int *size
 void script_install(void) {
     es__sys.WSAGetLastError = scripted_error;
     es__sys.recv = scripted_recv;
+    es__sys.recvfrom = scripted_recvfrom;
     es__sys.send = scripted_send;
+    es__sys.sendto = scripted_sendto;
     es__sys.WSASend = scripted_send_several;
     es__sys.shutdown = scripted_shutdown;
     es__sys.accept = scripted_accept;

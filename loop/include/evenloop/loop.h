@@ -87,10 +87,11 @@ struct el_loop {
     bool running;
     bool closed;
 
-    uint64_t phase;              /* number of the phase that is running, 0 between phases */
-    uint64_t phase_last;         /* the number given last */
-    struct el_stream *gathering; /* streams with gathered writes */
-    unsigned char *read_buffer;  /* EL_READ_BUFFER_SIZE bytes */
+    uint64_t phase;                 /* number of the phase that is running, 0 between phases */
+    uint64_t phase_last;            /* the number given last */
+    struct el_stream *gathering;    /* streams with gathered writes */
+    unsigned char *read_buffer;     /* EL_READ_BUFFER_SIZE bytes */
+    unsigned char *datagram_buffer; /* NULL until the first datagram endpoint */
 
     struct el_timer_entry *heap;
     uint32_t heap_count;
