@@ -126,6 +126,14 @@ class Loop:
         server: Any = None,
         context: Context | None = None,
     ) -> asyncio.Transport: ...
+    def _make_datagram_transport(
+        self,
+        sock: Any,
+        protocol: asyncio.BaseProtocol,
+        address: Any = None,
+        waiter: asyncio.Future[Any] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> asyncio.DatagramTransport: ...
     def _make_pipe_transport(
         self,
         pipe: Any,

@@ -74,6 +74,51 @@ def acting_socket_transport(
     return _Transport(loop, sock, protocol, waiter, extra, server, **keywords)
 
 
+def acting_datagram_transport(
+    loop: Any, sock: Any, protocol: Any, address: Any, waiter: Any, extra: Any
+) -> Any:
+    """Make asyncio's own datagram transport, which calls the socket object for everything."""
+    return cast(Any, selector_events)._SelectorDatagramTransport(
+        loop, sock, protocol, address, waiter, extra
+    )
+
+
+def protocol_callback_failed(
+    loop: Any, protocol: Any, name: str, args: tuple[Any, ...], exception: BaseException
+) -> None:
+    """Report an exception of protocol.name(*args) as that of an ordinary callback."""
+    callback = getattr(protocol, name, None)
+    if callback is None:  # that is what the exception says
+        loop.call_exception_handler({"message": "Exception in callback", "exception": exception})
+        return
+    callback_failed(loop, asyncio.Handle(callback, args, loop), exception)
+
+
+def protocol_callback_ran(
+    loop: Any, protocol: Any, name: str, args: tuple[Any, ...], seconds: float
+) -> None:
+    """Debug mode: log a call of protocol.name(*args) that kept the loop too long."""
+    if seconds >= loop.slow_callback_duration:
+        callback_ran(loop, asyncio.Handle(getattr(protocol, name), args, loop), seconds)
+
+
+def transport_failed(
+    loop: Any, transport: Any, protocol: Any, exception: BaseException, message: str
+) -> None:
+    """Tell what asyncio's transports tell before a fatal error closes them."""
+    if not isinstance(exception, OSError):
+        loop.call_exception_handler(
+            {
+                "message": message,
+                "exception": exception,
+                "transport": transport,
+                "protocol": protocol,
+            }
+        )
+    elif loop.get_debug():
+        logger.debug("%r: %s", transport, message, exc_info=exception)
+
+
 def refuse_to_write(data: Any) -> None:
     """Raise the TypeError with which asyncio's transport refuses what is no bytes, in its words.
 

@@ -96,14 +96,6 @@ class Loop(*_bases, base_events.BaseEventLoop):  # type: ignore[misc]
         self._make_socket_transport(rawsock, ssl_protocol, extra=extra, server=server, **kwargs)
         return ssl_protocol._app_transport
 
-    def _make_datagram_transport(
-        self, sock: Any, protocol: Any, address: Any = None, waiter: Any = None, extra: Any = None
-    ) -> Any:
-        self._ensure_fd_no_transport(sock)
-        return selector_events._SelectorDatagramTransport(
-            self, sock, protocol, address, waiter, extra
-        )
-
     async def _sendfile_native(self, transp: Any, file: Any, offset: int, count: int | None) -> int:
         resume_reading = transp.is_reading()
         transp.pause_reading()

@@ -132,6 +132,11 @@ static inline int PyWeakref_GetRef(PyObject *reference, PyObject **object) {
 }
 #endif
 
+/* 3.13's datagram transports send empty datagrams and count eight bytes for each one that waits
+ * (gh-113812, gh-115199); before, sendto(b'') does nothing. */
+#define EV_SENDS_EMPTY_DATAGRAMS (PY_VERSION_HEX >= 0x030D0000)
+#define EV_DATAGRAM_OVERHEAD     (EV_SENDS_EMPTY_DATAGRAMS ? 8 : 0)
+
 /* 3.13's servers know their transports (gh-113538): Server._attach and _detach take one. */
 #define EV_SERVER_KNOWS_TRANSPORTS (PY_VERSION_HEX >= 0x030D0000)
 

@@ -38,7 +38,7 @@ typedef struct ev_loop ev_loop_t;
     row(set_result) row(set_exception) row(done) row(cancelled) row(_asyncio_future_blocking)     \
     row(write) row(run) row(feed_data) row(_force_close) row(_current_handle) row(_run)           \
     row(slow_callback_duration) row(_transports) row(_signal_handlers) row(is_closing)            \
-    row(_process_self_data) row(get)
+    row(_process_self_data) row(get) row(datagram_received) row(error_received)
 /* clang-format on */
 
 struct ev_state {
@@ -51,6 +51,7 @@ struct ev_state {
     PyTypeObject *stream_transport_type;
     PyTypeObject *pipe_transport_type;
     PyTypeObject *write_pipe_transport_type;
+    PyTypeObject *datagram_transport_type;
     PyTypeObject *socket_view_type;
     PyTypeObject *listener_type;
     PyTypeObject *sock_op_type;
@@ -245,6 +246,7 @@ int ev_loop_type_init(ev_state_t *state);
 int ev_handle_types_init(ev_state_t *state);
 int ev_stream_transport_type_init(ev_state_t *state);
 int ev_pipe_transport_type_init(ev_state_t *state);
+int ev_datagram_transport_type_init(ev_state_t *state);
 int ev_listener_type_init(ev_state_t *state);
 int ev_socket_view_type_init(ev_state_t *state);
 int ev_sock_op_type_init(ev_state_t *state);
@@ -265,6 +267,7 @@ extern PyMethodDef ev_loop_child_methods[]; /* watch_child.c: _watch_child */
 extern PyMethodDef ev_loop_sock_methods[];
 /* transport_socket.c: _make_socket_transport */
 extern PyMethodDef ev_loop_socket_transport_methods[];
+extern PyMethodDef ev_loop_datagram_methods[]; /* datagram_transport.c: _make_datagram_transport */
 extern PyMethodDef ev_loop_listener_methods[]; /* listener.c: _start_listener _stop_listener */
 extern PyMethodDef ev_loop_pipe_transport_methods[]; /* pipe_transport.c: _make_pipe_transport */
 

@@ -395,6 +395,7 @@ int ev_loop_type_init(ev_state_t *state) {
         ev_loop_listener_methods,
         ev_loop_socket_transport_methods,
         ev_loop_pipe_transport_methods,
+        ev_loop_datagram_methods,
     };
     PyType_Slot slots[] = {
         {Py_tp_doc,

@@ -97,7 +97,7 @@ static int init_types(ev_state_t *state) {
     int (*const inits[])(ev_state_t *) = {
         ev_handle_types_init,          ev_loop_type_init,           ev_child_watch_type_init,
         ev_stream_transport_type_init, ev_pipe_transport_type_init, ev_listener_type_init,
-        ev_sock_op_type_init,          ev_socket_view_type_init,
+        ev_sock_op_type_init,          ev_socket_view_type_init,    ev_datagram_transport_type_init,
     };
     for (size_t i = 0; i < sizeof inits / sizeof inits[0]; i++) {
         if (inits[i](state) < 0) {
@@ -133,7 +133,8 @@ static int module_exec(PyObject *module) {
 #define EV_STATE_TYPES(row)                                                                        \
     row(loop_type) row(handle_type) row(timer_handle_type) row(child_watch_type)                   \
         row(stream_transport_type) row(pipe_transport_type) row(write_pipe_transport_type)         \
-            row(socket_view_type) row(listener_type) row(sock_op_type)
+            row(datagram_transport_type) row(socket_view_type) row(listener_type)                  \
+                row(sock_op_type)
 
 static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     ev_state_t *state = ev_state_of(module);

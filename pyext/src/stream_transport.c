@@ -115,19 +115,17 @@ static void on_loop_closing(PyObject *object) {
 
 /* The start ------------------------------------------------------------------------------------ */
 
-static void wake_waiter(ev_transport_t *self) {
-    PyObject *waiter = self->waiter;
-    self->waiter = NULL;
-    PyObject *cancelled = PyObject_CallMethodNoArgs(waiter, self->state->str_cancelled);
+void ev_waiter_wake(ev_loop_t *loop, PyObject *waiter) {
+    PyObject *cancelled = PyObject_CallMethodNoArgs(waiter, loop->state->str_cancelled);
     int is_cancelled = cancelled == NULL ? -1 : PyObject_IsTrue(cancelled);
     Py_XDECREF(cancelled);
     if (is_cancelled == 0) {
-        PyObject *result = PyObject_CallMethodOneArg(waiter, self->state->str_set_result, Py_None);
+        PyObject *result = PyObject_CallMethodOneArg(waiter, loop->state->str_set_result, Py_None);
         is_cancelled = result == NULL ? -1 : 0;
         Py_XDECREF(result);
     }
-    if (is_cancelled < 0 && !ev_loop_take_exit(self->loop)) {
-        ev_loop_report(self->loop, "Exception in callback _set_result_unless_cancelled()", NULL);
+    if (is_cancelled < 0 && !ev_loop_take_exit(loop)) {
+        ev_loop_report(loop, "Exception in callback _set_result_unless_cancelled()", NULL);
     }
     Py_DECREF(waiter);
 }
@@ -158,7 +156,9 @@ static void start_run(el_loop_t *el, el_ready_t *item) {
         el_stream_read_start(&self->stream);
     }
     if (self->waiter != NULL) {
-        wake_waiter(self);
+        PyObject *waiter = self->waiter;
+        self->waiter = NULL;
+        ev_waiter_wake(self->loop, waiter);
     }
     ev_transport_sync_hold(self);
     ev_transport_leave(self);

@@ -102,6 +102,8 @@ ev_transport_t *ev_transport_alloc(ev_loop_t *loop, PyTypeObject *type, ev_trans
 void ev_transport_begin(ev_transport_t *self, PyObject *waiter);
 /* A started plain transport of a connected socket. New reference or NULL. */
 PyObject *ev_stream_transport_new(ev_loop_t *loop, const ev_transport_args_t *args);
+/* Completes a future that create_connection and its like await, unless it is cancelled; takes it. */
+void ev_waiter_wake(ev_loop_t *loop, PyObject *waiter);
 /* Calls protocol.name(arg), arg may be NULL, in the connection's context, or as it is when a
  * program's call is on the stack. */
 PyObject *ev_transport_call(ev_transport_t *self, PyObject *name, PyObject *arg);
@@ -144,6 +146,8 @@ PyObject *ev_transport_writelines(PyObject *op, PyObject *const *args, Py_ssize_
 PyObject *ev_transport_write_eof(PyObject *op, PyObject *unused);
 PyObject *ev_transport_can_write_eof(PyObject *op, PyObject *unused);
 PyObject *ev_transport_set_limits(PyObject *op, PyObject *args, PyObject *kwargs);
+/* The arguments of set_write_buffer_limits, in bytes. 0, or -1 with asyncio's exception. */
+int ev_read_water_marks(PyObject *args, PyObject *kwargs, size_t *high_size, size_t *low_size);
 PyObject *ev_transport_get_limits(PyObject *op, PyObject *unused);
 PyObject *ev_transport_get_size(PyObject *op, PyObject *unused);
 PyObject *ev_transport_make_empty_waiter(PyObject *op, PyObject *unused);

@@ -420,23 +420,27 @@ static int check_marks(PyObject *high, PyObject *low) {
     return ordered > 0 ? 0 : -1;
 }
 
-PyObject *ev_transport_set_limits(PyObject *op, PyObject *args, PyObject *kwargs) {
+int ev_read_water_marks(PyObject *args, PyObject *kwargs, size_t *high_size, size_t *low_size) {
     static char *names[] = {"high", "low", NULL};
-    ev_transport_t *self = (ev_transport_t *)op;
     PyObject *high = Py_None, *low = Py_None;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO:set_write_buffer_limits", names, &high,
                                      &low) ||
         complete_marks(&high, &low) < 0) {
-        return NULL;
+        return -1;
     }
-    size_t high_size = 0, low_size = 0;
     int code = check_marks(high, low);
     if (code == 0) {
-        code = mark_size(high, &high_size) < 0 || mark_size(low, &low_size) < 0 ? -1 : 0;
+        code = mark_size(high, high_size) < 0 || mark_size(low, low_size) < 0 ? -1 : 0;
     }
     Py_DECREF(high);
     Py_DECREF(low);
-    if (code < 0) {
+    return code;
+}
+
+PyObject *ev_transport_set_limits(PyObject *op, PyObject *args, PyObject *kwargs) {
+    ev_transport_t *self = (ev_transport_t *)op;
+    size_t high_size, low_size;
+    if (ev_read_water_marks(args, kwargs, &high_size, &low_size) < 0) {
         return NULL;
     }
     self->high_water = high_size;

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: MIT */
+/* What can be asked of a datagram transport and done to it beside sending: reading, closing, extra
+ * info, the private names of asyncio's own, repr, the end of an abandoned one.
+ */
+#include "datagram_transport.h"
+
+/* Reading and closing -------------------------------------------------------------------------- */
+
+/* RuntimeError('Event loop is closed') when the engine is gone although the transport is open. 0 or
+ * -1. */
+static int check_open(ev_datagram_t *self) {
+    if (self->open || self->loop == NULL || !self->loop->closed) {
+        return 0;
+    }
+    PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
+    return -1;
+}
+
+static PyObject *datagram_close(PyObject *op, PyObject *unused) {
+    (void)unused;
+    ev_datagram_t *self = (ev_datagram_t *)op;
+    if (self->datagram.closing) {
+        Py_RETURN_NONE;
+    }
+    if (check_open(self) < 0) {
+        self->datagram.closing = true;
+        return NULL;
+    }
+    if (self->open) {
+        el_datagram_close(&self->datagram);
+        ev_datagram_sync_hold(self);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *force_close(ev_datagram_t *self, PyObject *exc) {
+    if (check_open(self) < 0) {
+        self->datagram.closing = true;
+        return NULL;
+    }
+    ev_datagram_force_close(self, exc);
+    Py_RETURN_NONE;
+}
+
+static PyObject *datagram_force_close(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                                      PyObject *keywords) {
+    static const ev_signature_t signature = {
+        "_SelectorTransport", "_force_close", {"exc"}, 1, 1, false, NULL};
+    PyObject *exc = ev_bind_one(&signature, args, nargs, keywords);
+    return exc == NULL ? NULL : force_close((ev_datagram_t *)op, exc);
+}
+
+static PyObject *datagram_abort(PyObject *op, PyObject *unused) {
+    (void)unused;
+    return force_close((ev_datagram_t *)op, Py_None);
+}
+
+static PyObject *datagram_fatal_error(PyObject *op, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"exc", "message", NULL};
+    PyObject *exc;
+    const char *message = "Fatal error on transport";
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|s:_fatal_error", names, &exc, &message)) {
+        return NULL;
+    }
+    if (!PyExceptionInstance_Check(exc)) {
+        PyErr_SetString(PyExc_TypeError, "an exception instance was expected");
+        return NULL;
+    }
+    ev_datagram_fatal_exc((ev_datagram_t *)op, exc, message);
+    Py_RETURN_NONE;
+}
+
+static PyObject *datagram_set_protocol(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                                       PyObject *keywords) {
+    static const ev_signature_t signature = {
+        "_SelectorTransport", "set_protocol", {"protocol"}, 1, 1, false, NULL};
+    PyObject *protocol = ev_bind_one(&signature, args, nargs, keywords);
+    if (protocol == NULL) {
+        return NULL;
+    }
+    Py_XSETREF(((ev_datagram_t *)op)->protocol, Py_NewRef(protocol));
+    Py_RETURN_NONE;
+}
+
+static PyObject *datagram_get_protocol(PyObject *op, PyObject *unused) {
+    (void)unused;
+    PyObject *protocol = ((ev_datagram_t *)op)->protocol;
+    return Py_NewRef(protocol == NULL ? Py_None : protocol);
+}
+
+static PyObject *datagram_is_closing(PyObject *op, PyObject *unused) {
+    (void)unused;
+    return PyBool_FromLong(((ev_datagram_t *)op)->datagram.closing);
+}
+
+static PyObject *datagram_is_reading(PyObject *op, PyObject *unused) {
+    (void)unused;
+    ev_datagram_t *self = (ev_datagram_t *)op;
+    return PyBool_FromLong(!self->datagram.closing && !self->paused);
+}
+
+/* Debug mode: a line of the log. */
+static int log_debug(ev_datagram_t *self, const char *format) {
+    if (self->loop == NULL || !self->loop->debug) {
+        return 0;
+    }
+    PyObject *result = PyObject_CallMethod(self->state->asyncio_logger, "debug", "sO", format,
+                                           (PyObject *)self);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+static PyObject *datagram_pause_reading(PyObject *op, PyObject *unused) {
+    (void)unused;
+    ev_datagram_t *self = (ev_datagram_t *)op;
+    if (self->datagram.closing || self->paused) {
+        Py_RETURN_NONE;
+    }
+    self->paused = true;
+    if (self->open) {
+        el_datagram_read_stop(&self->datagram);
+        ev_datagram_sync_hold(self);
+    }
+    return log_debug(self, "%r pauses reading") < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *datagram_resume_reading(PyObject *op, PyObject *unused) {
+    (void)unused;
+    ev_datagram_t *self = (ev_datagram_t *)op;
+    if (self->datagram.closing || !self->paused) {
+        Py_RETURN_NONE;
+    }
+    self->paused = false;
+    if (check_open(self) < 0) {
+        return NULL;
+    }
+    if (self->open && self->started) {
+        el_datagram_read_start(&self->datagram);
+        ev_datagram_sync_hold(self);
+    }
+    return log_debug(self, "%r resumes reading") < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *datagram_get_limits(PyObject *op, PyObject *unused) {
+    (void)unused;
+    ev_datagram_t *self = (ev_datagram_t *)op;
+    return Py_BuildValue("(NN)", PyLong_FromSize_t(self->low_water),
+                         PyLong_FromSize_t(self->high_water));
+}
+
+static size_t queued(const ev_datagram_t *self) {
+    return self->open ? self->datagram.queued : 0;
+}
+
+static PyObject *datagram_get_size(PyObject *op, PyObject *unused) {
+    (void)unused;
+    return PyLong_FromSize_t(queued((ev_datagram_t *)op));
+}
+
+static PyObject *datagram_get_extra_info(PyObject *op, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"name", "default", NULL};
+    PyObject *name, *missing = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:get_extra_info", names, &name, &missing)) {
+        return NULL;
+    }
+    PyObject *extra = ((ev_datagram_t *)op)->extra;
+    PyObject *value = extra == NULL ? NULL : PyDict_GetItemWithError(extra, name);
+    if (value == NULL) {
+        return PyErr_Occurred() != NULL ? NULL : Py_NewRef(missing);
+    }
+    return Py_NewRef(value);
+}
+
+#define KEYWORDS(function) (PyCFunction)(void (*)(void))(function)
+
+PyMethodDef ev_datagram_methods[] = {
+    {"sendto", KEYWORDS(ev_datagram_sendto), METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("sendto($self, data, addr=None)\n--\n\nSend one datagram.")},
+    {"get_extra_info", KEYWORDS(datagram_get_extra_info), METH_VARARGS | METH_KEYWORDS, NULL},
+    {"is_closing", datagram_is_closing, METH_NOARGS, NULL},
+    {"close", datagram_close, METH_NOARGS, NULL},
+    {"abort", datagram_abort, METH_NOARGS, NULL},
+    {"set_protocol", KEYWORDS(datagram_set_protocol), METH_FASTCALL | METH_KEYWORDS, NULL},
+    {"get_protocol", datagram_get_protocol, METH_NOARGS, NULL},
+    {"is_reading", datagram_is_reading, METH_NOARGS, NULL},
+    {"pause_reading", datagram_pause_reading, METH_NOARGS, NULL},
+    {"resume_reading", datagram_resume_reading, METH_NOARGS, NULL},
+    {"set_write_buffer_limits", KEYWORDS(ev_datagram_set_limits), METH_VARARGS | METH_KEYWORDS,
+     NULL},
+    {"get_write_buffer_limits", datagram_get_limits, METH_NOARGS, NULL},
+    {"get_write_buffer_size", datagram_get_size, METH_NOARGS, NULL},
+    {"_force_close", KEYWORDS(datagram_force_close), METH_FASTCALL | METH_KEYWORDS, NULL},
+    {"_fatal_error", KEYWORDS(datagram_fatal_error), METH_VARARGS | METH_KEYWORDS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+/* Private names -------------------------------------------------------------------------------- */
+
+typedef enum name {
+    NAME_LOOP,
+    NAME_SOCK,
+    NAME_SOCK_FD,
+    NAME_PROTOCOL,
+    NAME_ADDRESS,
+    NAME_EXTRA,
+    NAME_CLOSING,
+    NAME_CONN_LOST,
+    NAME_BUFFER,
+    NAME_BUFFER_SIZE,
+    NAME_PAUSED,
+    NAME_PROTOCOL_PAUSED,
+    NAME_SERVER,
+    NAME_HIGH_WATER,
+    NAME_LOW_WATER,
+} name_t;
+
+static PyObject *new_or_none(PyObject *value) {
+    return Py_NewRef(value == NULL ? Py_None : value);
+}
+
+/* What waits, as asyncio's list of (data, address). */
+static PyObject *queue_as_list(ev_datagram_t *self) {
+    PyObject *list = PyList_New(0);
+    const el_message_t *message = self->open ? self->datagram.first : NULL;
+    for (; list != NULL && message != NULL; message = message->next) {
+        PyObject *address = message->route != NULL ? Py_NewRef((PyObject *)message->route)
+                                                   : ev_address_new(&message->to);
+        PyObject *pair = address == NULL ? NULL
+                                         : Py_BuildValue("(y#N)", (const char *)message->bytes,
+                                                         (Py_ssize_t)message->size, address);
+        if (pair == NULL || PyList_Append(list, pair) < 0) {
+            Py_CLEAR(list);
+        }
+        Py_XDECREF(pair);
+    }
+    return list;
+}
+
+static PyObject *get_name(PyObject *op, void *closure) {
+    ev_datagram_t *self = (ev_datagram_t *)op;
+    switch ((name_t)(uintptr_t)closure) {
+    case NAME_LOOP:
+        return new_or_none((PyObject *)self->loop);
+    case NAME_SOCK:
+        return new_or_none(self->sock);
+    case NAME_SOCK_FD:
+        return PyLong_FromLongLong(self->fileno);
+    case NAME_PROTOCOL:
+        return new_or_none(self->protocol);
+    case NAME_ADDRESS:
+        return new_or_none(self->address);
+    case NAME_EXTRA:
+        return new_or_none(self->extra);
+    case NAME_CLOSING:
+        return PyBool_FromLong(self->datagram.closing);
+    case NAME_CONN_LOST: {
+        bool lost = self->sock == NULL || self->datagram.lost_queued;
+        return PyLong_FromUnsignedLong((unsigned long)lost + self->dropped_sends);
+    }
+    case NAME_BUFFER:
+        return queue_as_list(self);
+    case NAME_BUFFER_SIZE:
+        return PyLong_FromSize_t(queued(self));
+    case NAME_PAUSED:
+        return PyBool_FromLong(self->paused);
+    case NAME_PROTOCOL_PAUSED:
+        return PyBool_FromLong(self->datagram.paused_writing);
+    case NAME_SERVER:
+        Py_RETURN_NONE;
+    case NAME_HIGH_WATER:
+        return PyLong_FromSize_t(self->high_water);
+    case NAME_LOW_WATER:
+        return PyLong_FromSize_t(self->low_water);
+    default:
+        Py_UNREACHABLE();
+    }
+}
+
+static int set_extra(PyObject *op, PyObject *value, void *closure) {
+    (void)closure;
+    if (value == NULL || !PyDict_Check(value)) {
+        PyErr_SetString(PyExc_TypeError, "_extra must be a dict");
+        return -1;
+    }
+    Py_XSETREF(((ev_datagram_t *)op)->extra, Py_NewRef(value));
+    return 0;
+}
+
+static int set_protocol(PyObject *op, PyObject *value, void *closure) {
+    (void)closure;
+    if (value == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "_protocol can't be deleted");
+        return -1;
+    }
+    Py_XSETREF(((ev_datagram_t *)op)->protocol, Py_NewRef(value));
+    return 0;
+}
+
+PyGetSetDef ev_datagram_getset[] = {
+    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
+    {"_loop", get_name, NULL, NULL, (void *)NAME_LOOP},
+    {"_sock", get_name, NULL, NULL, (void *)NAME_SOCK},
+    {"_sock_fd", get_name, NULL, NULL, (void *)NAME_SOCK_FD},
+    {"_protocol", get_name, set_protocol, NULL, (void *)NAME_PROTOCOL},
+    {"_address", get_name, NULL, NULL, (void *)NAME_ADDRESS},
+    {"_extra", get_name, set_extra, NULL, (void *)NAME_EXTRA},
+    {"_closing", get_name, NULL, NULL, (void *)NAME_CLOSING},
+    {"_conn_lost", get_name, NULL, NULL, (void *)NAME_CONN_LOST},
+    {"_buffer", get_name, NULL, NULL, (void *)NAME_BUFFER},
+    {"_buffer_size", get_name, NULL, NULL, (void *)NAME_BUFFER_SIZE},
+    {"_paused", get_name, NULL, NULL, (void *)NAME_PAUSED},
+    {"_protocol_paused", get_name, NULL, NULL, (void *)NAME_PROTOCOL_PAUSED},
+    {"_server", get_name, NULL, NULL, (void *)NAME_SERVER},
+    {"_high_water", get_name, NULL, NULL, (void *)NAME_HIGH_WATER},
+    {"_low_water", get_name, NULL, NULL, (void *)NAME_LOW_WATER},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+/* repr and the end of an abandoned transport --------------------------------------------------- */
+
+PyObject *ev_datagram_repr(PyObject *op) {
+    ev_datagram_t *self = (ev_datagram_t *)op;
+    const el_datagram_t *datagram = &self->datagram;
+    PyObject *name = PyType_GetName(Py_TYPE(op));
+    if (name == NULL) {
+        return NULL;
+    }
+    const char *state = self->sock == NULL ? " closed" : datagram->closing ? " closing" : "";
+    long long fd = self->fileno;
+    PyObject *text = !self->open
+                         ? PyUnicode_FromFormat("<%U%s fd=%lld>", name, state, fd)
+                         : PyUnicode_FromFormat(
+                               "<%U%s fd=%lld read=%s write=<%s, bufsize=%zu>>", name, state, fd,
+                               datagram->reading ? "polling" : "idle",
+                               datagram->first != NULL ? "polling" : "idle", datagram->queued);
+    Py_DECREF(name);
+    return text;
+}
+
+void ev_datagram_finalize(PyObject *op) {
+    ev_datagram_t *self = (ev_datagram_t *)op;
+    if (self->sock == NULL) {
+        return;
+    }
+    PyObject *current = PyErr_GetRaisedException();
+    if (PyErr_ResourceWarning(op, 1, "unclosed transport %R", op) < 0) {
+        PyErr_WriteUnraisable(op);
+    }
+    ev_datagram_detach(self);
+    PyObject *sock = self->sock;
+    self->sock = NULL;
+    PyObject *closed = PyObject_CallMethod(sock, "close",
+                                           NULL); /* the module's state may be cleared already */
+    if (closed == NULL) {
+        PyErr_WriteUnraisable(sock);
+    }
+    Py_XDECREF(closed);
+    Py_DECREF(sock);
+    if (current != NULL) {
+        PyErr_SetRaisedException(current);
+    }
+}

@@ -1,0 +1,577 @@
+/* SPDX-License-Identifier: MIT */
+/* _core.DatagramTransport: an asyncio.DatagramTransport over el_datagram, from construction to
+ * connection_lost, and what the engine calls.
+ *
+ * It behaves as asyncio.selector_events._SelectorDatagramTransport of the running Python: errors of
+ * single datagrams go to error_received and the transport stays open; an exception of the program's
+ * in datagram_received is that of an ordinary callback. What would break it: touching `datagram`
+ * after `open` became false, or an upcall without ev_datagram_enter and _leave around it.
+ */
+#include "datagram_transport.h"
+#include "stream_transport.h"
+
+/* Calling the protocol ------------------------------------------------------------------------- */
+
+/* Calls evenloop._support.name(loop, protocol.callback, args, last), and gives up on failure: the
+ * report of an exception must not be one itself. `last` is stolen. */
+static void tell_python(ev_datagram_t *self, const char *name, PyObject *callback, PyObject *first,
+                        PyObject *second, PyObject *last) {
+    PyObject *args = first == NULL    ? PyTuple_New(0)
+                     : second == NULL ? PyTuple_Pack(1, first)
+                                      : PyTuple_Pack(2, first, second);
+    PyObject *result = NULL;
+    if (args != NULL && last != NULL) {
+        result = PyObject_CallMethod(self->state->python, name, "OOOOO", (PyObject *)self->loop,
+                                     self->protocol, callback, args, last);
+    }
+    if (result == NULL) {
+        ev_loop_exit(self->loop);
+    }
+    Py_XDECREF(result);
+    Py_XDECREF(args);
+    Py_XDECREF(last);
+}
+
+/* Debug mode: the call has returned; a warning if it kept the loop for long. */
+static void watch_duration(ev_datagram_t *self, PyObject *name, PyObject *first, PyObject *second,
+                           uint64_t began_ns) {
+    PyObject *current = PyErr_GetRaisedException();
+    double seconds = (double)(el_now_ns() - began_ns) * 1e-9;
+    if (self->protocol != NULL) {
+        tell_python(self, "protocol_callback_ran", name, first, second,
+                    PyFloat_FromDouble(seconds));
+    }
+    if (current != NULL) {
+        PyErr_SetRaisedException(current);
+    }
+}
+
+static PyObject *call_in_context(ev_datagram_t *self, PyObject *name, PyObject *const *stack,
+                                 size_t nargs) {
+    ev_loop_t *loop = self->loop;
+    uint64_t began_ns = loop->debug ? el_now_ns() : 0;
+    if (PyContext_Enter(self->context) < 0) {
+        return NULL;
+    }
+    loop->depth++;
+    PyObject *result = PyObject_VectorcallMethod(name, stack, nargs, NULL);
+    loop->depth--;
+    if (PyContext_Exit(self->context) < 0) {
+        Py_CLEAR(result);
+    }
+    if (began_ns != 0) {
+        watch_duration(self, name, stack[1], stack[2], began_ns);
+    }
+    return result;
+}
+
+PyObject *ev_datagram_call(ev_datagram_t *self, PyObject *name, PyObject *first, PyObject *second) {
+    /* The caller keeps the transport, and with it context and loop, but set_protocol may come from
+     * inside. */
+    PyObject *protocol = Py_NewRef(self->protocol);
+    PyObject *stack[4] = {NULL, protocol, first, second};
+    size_t nargs = 1 + (size_t)(first != NULL) + (size_t)(second != NULL);
+    nargs |= PY_VECTORCALL_ARGUMENTS_OFFSET;
+    PyObject *result = self->loop->depth != 0
+                           ? PyObject_VectorcallMethod(name, stack + 1, nargs, NULL)
+                           : call_in_context(self, name, stack + 1, nargs);
+    Py_DECREF(protocol);
+    return result;
+}
+
+void ev_datagram_report_callback(ev_datagram_t *self, PyObject *name, PyObject *first,
+                                 PyObject *second) {
+    if (!ev_loop_take_exit(self->loop)) {
+        tell_python(self, "protocol_callback_failed", name, first, second,
+                    PyErr_GetRaisedException());
+    }
+}
+
+/* Failures ------------------------------------------------------------------------------------- */
+
+void ev_datagram_force_close(ev_datagram_t *self, PyObject *exc) {
+    if (!self->open || self->datagram.lost_queued) {
+        return;
+    }
+    if (exc != NULL && exc != Py_None && self->lost_exc == NULL) {
+        self->lost_exc = Py_NewRef(exc);
+    }
+    el_datagram_abort(&self->datagram, (el_reason_t){0, 0});
+    ev_datagram_sync_hold(self);
+}
+
+void ev_datagram_fatal_exc(ev_datagram_t *self, PyObject *exc, const char *message) {
+    if (self->loop != NULL) {
+        PyObject *result = PyObject_CallMethod(self->state->python, "transport_failed", "OOOOs",
+                                               (PyObject *)self->loop, (PyObject *)self,
+                                               self->protocol, exc, message);
+        if (result == NULL) {
+            ev_loop_exit(self->loop);
+        }
+        Py_XDECREF(result);
+    }
+    ev_datagram_force_close(self, exc);
+}
+
+void ev_datagram_fatal(ev_datagram_t *self, const char *message) {
+    if (self->in_call) {
+        if (PyErr_ExceptionMatches(PyExc_SystemExit) ||
+            PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+            return;
+        }
+    } else if (ev_loop_take_exit(self->loop)) {
+        return;
+    }
+    PyObject *exc = PyErr_GetRaisedException();
+    ev_datagram_fatal_exc(self, exc, message);
+    Py_DECREF(exc);
+}
+
+/* Living as long as the loop needs it ---------------------------------------------------------- */
+
+void ev_datagram_sync_hold(ev_datagram_t *self) {
+    const el_datagram_t *datagram = &self->datagram;
+    if (datagram->closing) {
+        /* Whoever takes the descriptor now is not refused. */
+        el_datagram_set_owner(&self->datagram, NULL);
+    }
+    if (self->open && (self->start_queued || datagram->lost_queued || datagram->reading ||
+                       datagram->first != NULL)) {
+        ev_member_hold(&self->member);
+    } else {
+        ev_member_release(&self->member);
+    }
+}
+
+static void settle_run(el_loop_t *loop, el_ready_t *item) {
+    (void)loop;
+    Py_DECREF((PyObject *)(void *)((char *)item - offsetof(ev_datagram_t, settle)));
+}
+
+static const el_ready_ops_t settle_ops = {settle_run, settle_run};
+
+void ev_datagram_settle(ev_datagram_t *self) {
+    if (self->loop == NULL || self->loop->closed) {
+        Py_DECREF(self);
+        return;
+    }
+    self->settle.ops = &settle_ops;
+    el_loop_push(&self->loop->el, &self->settle);
+}
+
+void ev_datagram_detach(ev_datagram_t *self) {
+    if (!self->open) {
+        return;
+    }
+    self->open = false;
+    if (self->start_queued) {
+        el_loop_unpush(&self->loop->el, &self->start);
+        self->start_queued = false;
+    }
+    bool closing = self->datagram.closing;
+    el_datagram_destroy(&self->datagram);
+    self->datagram.closing = closing;
+    ev_member_leave(&self->member);
+}
+
+static void on_loop_closing(PyObject *object) {
+    ev_datagram_detach((ev_datagram_t *)object);
+}
+
+/* The start ------------------------------------------------------------------------------------ */
+
+static ev_datagram_t *of_start(el_ready_t *item) {
+    return (ev_datagram_t *)(void *)((char *)item - offsetof(ev_datagram_t, start));
+}
+
+/* connection_made, then reading, then the waiter, as asyncio's three consecutive callbacks. A
+ * SystemExit in the first leaves the run; the rest then comes with the next one. */
+static void start_run(el_loop_t *el, el_ready_t *item) {
+    ev_datagram_t *self = of_start(item);
+    ev_datagram_enter(self);
+    self->start_queued = false;
+    if (self->start_step == 0) {
+        self->start_step = 1;
+        PyObject *name = self->state->str_connection_made;
+        PyObject *result = ev_datagram_call(self, name, (PyObject *)self, NULL);
+        if (result == NULL) {
+            ev_datagram_report_callback(self, name, (PyObject *)self, NULL);
+        }
+        Py_XDECREF(result);
+        if (el->interrupted) {
+            self->start_queued = true;
+            el_ready_queue_push_first(&el->ready, item);
+            ev_datagram_leave(self);
+            return;
+        }
+    }
+    self->started = true;
+    if (self->open && !self->paused) {
+        el_datagram_read_start(&self->datagram);
+    }
+    if (self->waiter != NULL) {
+        PyObject *waiter = self->waiter;
+        self->waiter = NULL;
+        ev_waiter_wake(self->loop, waiter);
+    }
+    ev_datagram_sync_hold(self);
+    ev_datagram_leave(self);
+}
+
+static void start_drop(el_loop_t *el, el_ready_t *item) {
+    (void)el;
+    of_start(item)->start_queued = false;
+}
+
+static const el_ready_ops_t start_ops = {start_run, start_drop};
+
+/* What the engine calls ------------------------------------------------------------------------ */
+
+static void on_received(el_datagram_t *datagram, const void *base, size_t size,
+                        const es_addr_t *from) {
+    ev_datagram_t *self = ev_datagram_of(datagram);
+    ev_datagram_enter(self);
+    ev_loop_t *loop = self->loop;
+    PyObject *name = self->state->str_datagram_received;
+    PyObject *address = ev_datagram_sender(self, from);
+    PyObject *bytes = address == NULL ? NULL : ev_bytes_small(loop, base, size);
+    if (bytes == NULL) {
+        ev_datagram_fatal(self, "Fatal read error on datagram transport");
+    } else {
+        PyObject *result = ev_datagram_call(self, name, bytes, address);
+        if (result == NULL) {
+            ev_datagram_report_callback(self, name, bytes, address);
+        }
+        Py_XDECREF(result);
+        ev_bytes_small_done(loop, bytes, size);
+    }
+    Py_XDECREF(address);
+    ev_datagram_leave(self);
+}
+
+static void on_drained(el_datagram_t *datagram) {
+    ev_datagram_t *self = ev_datagram_of(datagram);
+    ev_datagram_enter(self);
+    ev_datagram_sync_hold(self);
+    ev_datagram_leave(self);
+}
+
+/* Closes the socket and lets go of everybody, in asyncio's order. */
+static void finish(ev_datagram_t *self) {
+    PyObject *sock = self->sock;
+    ev_loop_t *loop = self->loop;
+    self->sock = NULL;
+    PyObject *closed = PyObject_CallMethodNoArgs(sock, self->state->str_close);
+    if (closed == NULL && !ev_loop_take_exit(loop)) {
+        ev_loop_report(loop, "Exception in callback _call_connection_lost()", NULL);
+    }
+    Py_XDECREF(closed);
+    Py_DECREF(sock);
+    Py_CLEAR(self->protocol);
+    self->loop = NULL;
+    Py_DECREF(loop);
+}
+
+static void on_lost(el_datagram_t *datagram, el_reason_t reason) {
+    ev_datagram_t *self = ev_datagram_of(datagram);
+    ev_datagram_enter(self);
+    (void)reason; /* only Python code aborts an endpoint, and gives an exception of its own */
+    self->open = false;
+    PyObject *name = self->state->str_connection_lost;
+    PyObject *exc = Py_NewRef(self->lost_exc == NULL ? Py_None : self->lost_exc);
+    PyObject *result = ev_datagram_call(self, name, exc, NULL);
+    if (result == NULL) {
+        ev_datagram_report_callback(self, name, exc, NULL);
+    }
+    Py_XDECREF(result);
+    Py_DECREF(exc);
+    Py_CLEAR(self->lost_exc);
+    ev_loop_t *loop = (ev_loop_t *)Py_NewRef((PyObject *)self->loop);
+    finish(self);
+    ev_member_leave(&self->member);
+    /* lost is the last upcall: the engine does not touch the endpoint again. */
+    Py_DECREF(self);
+    Py_DECREF(loop);
+}
+
+static const el_datagram_ops_t ops = {
+    .received = on_received,
+    .error = ev_datagram_on_error,
+    .send = ev_datagram_on_send,
+    .release = ev_datagram_on_release,
+    .pause_writing = ev_datagram_on_pause,
+    .resume_writing = ev_datagram_on_resume,
+    .drained = on_drained,
+    .lost = on_lost,
+};
+
+/* Construction --------------------------------------------------------------------------------- */
+
+typedef struct ev_datagram_args {
+    PyObject *sock;
+    PyObject *protocol;
+    PyObject *address;
+    PyObject *waiter;
+    PyObject *extra;
+} ev_datagram_args_t;
+
+/* Windows does not tell the address of a socket that has none yet; Unix says that it is the
+ * wildcard. */
+static int complete_sockname(ev_datagram_t *self) {
+    PyObject *known = PyDict_GetItemWithError(self->extra, self->state->str_sockname);
+    if (known != Py_None) {
+        return known == NULL ? -1 : 0;
+    }
+    es_addr_t addr;
+    if (es_sock_name((es_sock_t)self->fileno, &addr) != 0) {
+        return 0;
+    }
+    PyObject *name = ev_address_new(&addr);
+    int code = name == NULL ? -1 : PyDict_SetItem(self->extra, self->state->str_sockname, name);
+    Py_XDECREF(name);
+    return code;
+}
+
+static int fill_extra(ev_datagram_t *self, PyObject *extra) {
+    self->extra = ev_transport_extra_new(self->state, self->sock, extra);
+    if (self->extra == NULL || complete_sockname(self) < 0) {
+        return -1;
+    }
+    PyObject *peer = PyDict_GetItemWithError(self->extra, self->state->str_peername);
+    int connected = peer == NULL ? -1 : PyObject_IsTrue(peer);
+    self->connected = connected > 0;
+    return connected < 0 ? -1 : 0;
+}
+
+/* A transport with everything but the engine's part. */
+static ev_datagram_t *alloc(ev_loop_t *loop, const ev_datagram_args_t *how, int family,
+                            es_sock_t fd) {
+    PyTypeObject *type = loop->state->datagram_transport_type;
+    ev_datagram_t *self = (ev_datagram_t *)(void *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->state = loop->state;
+    self->family = family;
+    self->fileno = fd;
+    self->high_water = EL_HIGH_WATER_DEFAULT;
+    self->low_water = EL_HIGH_WATER_DEFAULT / 4;
+    self->loop = (ev_loop_t *)Py_NewRef((PyObject *)loop);
+    self->protocol = Py_NewRef(how->protocol);
+    self->context = PyContext_CopyCurrent();
+    self->sock = Py_NewRef(how->sock); /* until the engine has it, not ours to close: see below */
+    int has_address = PyObject_IsTrue(how->address);
+    if (has_address > 0) {
+        self->address = Py_NewRef(how->address);
+    }
+    if (self->context == NULL || has_address < 0 || fill_extra(self, how->extra) < 0) {
+        Py_CLEAR(self->sock);
+        Py_DECREF(self);
+        return NULL;
+    }
+    return self;
+}
+
+static PyObject *new_transport(ev_loop_t *loop, const ev_datagram_args_t *how, int family) {
+    es_sock_t fd;
+    if (ev_loop_check_closed(loop) < 0 || ev_fileno(loop->state, how->sock, &fd) < 0) {
+        return NULL;
+    }
+    ev_datagram_t *self = alloc(loop, how, family, fd);
+    if (self == NULL) {
+        return NULL;
+    }
+    int code = el_datagram_open(&self->datagram, &loop->el, fd, &ops);
+    if (code != 0) {
+        ev_error_set(loop->state, code);
+        Py_CLEAR(self->sock);
+        Py_DECREF(self);
+        return NULL;
+    }
+    self->datagram.overhead = EV_DATAGRAM_OVERHEAD;
+    el_datagram_set_owner(&self->datagram, self);
+    self->open = true;
+    self->waiter = how->waiter == Py_None ? NULL : Py_NewRef(how->waiter);
+    ev_member_join(loop, &self->member, (PyObject *)self, on_loop_closing);
+    self->start.ops = &start_ops;
+    self->start_queued = true;
+    el_loop_push(&loop->el, &self->start);
+    ev_member_hold(&self->member);
+    return (PyObject *)self;
+}
+
+/* The family, if this is a socket that the engine can serve: a plain socket.socket, whose methods
+ * are the system's, of a family whose addresses are read here. -1: asyncio's own transport, over
+ * our readers and writers, is for everything else. -2: an exception. */
+static int family_of(ev_state_t *state, PyObject *sock) {
+    if ((PyObject *)Py_TYPE(sock) != state->socket_class) {
+        return -1;
+    }
+    PyObject *value = PyObject_GetAttr(sock, state->str_family);
+    long family = value == NULL ? -1 : PyLong_AsLong(value);
+    Py_XDECREF(value);
+    if (PyErr_Occurred() != NULL) {
+        return -2;
+    }
+    return family == AF_INET || family == AF_INET6 || family == AF_UNIX ? (int)family : -1;
+}
+
+static PyObject *make_datagram_transport(PyObject *op, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"sock", "protocol", "address", "waiter", "extra", NULL};
+    ev_loop_t *loop = (ev_loop_t *)op;
+    ev_datagram_args_t how = {NULL, NULL, Py_None, Py_None, Py_None};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|OOO:_make_datagram_transport", names,
+                                     &how.sock, &how.protocol, &how.address, &how.waiter,
+                                     &how.extra)) {
+        return NULL;
+    }
+    PyObject *checked = ev_call_method(op, "_ensure_fd_no_transport", how.sock);
+    if (checked == NULL) {
+        return NULL;
+    }
+    Py_DECREF(checked);
+    int family = family_of(loop->state, how.sock);
+    if (family == -2) {
+        return NULL;
+    }
+    if (family == -1) {
+        return PyObject_CallMethod(loop->state->python, "acting_datagram_transport", "OOOOOO", op,
+                                   how.sock, how.protocol, how.address, how.waiter, how.extra);
+    }
+    return new_transport(loop, &how, family);
+}
+
+PyMethodDef ev_loop_datagram_methods[] = {
+    {"_make_datagram_transport", (PyCFunction)(void (*)(void))make_datagram_transport,
+     METH_VARARGS | METH_KEYWORDS,
+     PyDoc_STR("_make_datagram_transport($self, sock, protocol, address=None, waiter=None, "
+               "extra=None)\n--\n\n"
+               "The transport of a datagram socket; connection_made follows in the next turn.")},
+    {NULL, NULL, 0, NULL},
+};
+
+/* The type ------------------------------------------------------------------------------------- */
+
+static int datagram_traverse(PyObject *op, visitproc visit, void *arg) {
+    ev_datagram_t *self = (ev_datagram_t *)op;
+    Py_VISIT(Py_TYPE(op));
+    for (int i = 0; i < EV_DATAGRAM_BASE_SLOTS_MAX; i++) {
+        Py_VISIT(self->base_slots[i]);
+    }
+    for (const el_message_t *message = self->datagram.first; message != NULL;
+         message = message->next) {
+        Py_VISIT((PyObject *)message->route);
+    }
+    Py_VISIT(self->loop);
+    Py_VISIT(self->protocol);
+    Py_VISIT(self->context);
+    Py_VISIT(self->sock);
+    Py_VISIT(self->address);
+    Py_VISIT(self->waiter);
+    Py_VISIT(self->extra);
+    Py_VISIT(self->lost_exc);
+    Py_VISIT(self->dict);
+    return ev_datagram_traverse_peers(self, visit, arg);
+}
+
+static int datagram_clear(PyObject *op) {
+    ev_datagram_t *self = (ev_datagram_t *)op;
+    ev_datagram_detach(self);
+    for (int i = 0; i < EV_DATAGRAM_BASE_SLOTS_MAX; i++) {
+        Py_CLEAR(self->base_slots[i]);
+    }
+    Py_CLEAR(self->protocol);
+    Py_CLEAR(self->context);
+    Py_CLEAR(self->sock);
+    Py_CLEAR(self->address);
+    Py_CLEAR(self->waiter);
+    Py_CLEAR(self->extra);
+    Py_CLEAR(self->lost_exc);
+    Py_CLEAR(self->dict);
+    ev_datagram_clear_peers(self);
+    PyObject *loop = (PyObject *)self->loop;
+    self->loop = NULL;
+    Py_XDECREF(loop);
+    return 0;
+}
+
+static void datagram_dealloc(PyObject *op) {
+    if (PyObject_CallFinalizerFromDealloc(op) < 0) {
+        return; /* resurrected */
+    }
+    PyTypeObject *type = Py_TYPE(op);
+    PyObject_GC_UnTrack(op);
+    if (((ev_datagram_t *)op)->weakrefs != NULL) {
+        PyObject_ClearWeakRefs(op);
+    }
+    (void)datagram_clear(op);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+static PyMemberDef datagram_members[] = {
+    {"__dictoffset__", Py_T_PYSSIZET, offsetof(ev_datagram_t, dict), Py_READONLY, NULL},
+    {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(ev_datagram_t, weakrefs), Py_READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+/* (transports._FlowControlMixin, transports.DatagramTransport): asyncio's own bases, so that both
+ * isinstance checks hold. */
+static PyObject *import_bases(void) {
+    PyObject *transports = PyImport_ImportModule("asyncio.transports");
+    if (transports == NULL) {
+        return NULL;
+    }
+    PyObject *mixin = PyObject_GetAttrString(transports, "_FlowControlMixin");
+    PyObject *base = PyObject_GetAttrString(transports, "DatagramTransport");
+    Py_DECREF(transports);
+    PyObject *bases = mixin == NULL || base == NULL ? NULL : PyTuple_Pack(2, mixin, base);
+    if (bases != NULL &&
+        (!PyType_Check(mixin) || !PyType_Check(base) ||
+         ((PyTypeObject *)mixin)->tp_basicsize > (Py_ssize_t)offsetof(ev_datagram_t, datagram))) {
+        PyErr_SetString(
+            PyExc_ImportError,
+            "this Python's asyncio transports are laid out in a way that evenloop does not know");
+        Py_CLEAR(bases);
+    }
+    Py_XDECREF(mixin);
+    Py_XDECREF(base);
+    return bases;
+}
+
+int ev_datagram_transport_type_init(ev_state_t *state) {
+    PyType_Slot slots[] = {
+        {Py_tp_dealloc, (void *)datagram_dealloc},
+        {Py_tp_finalize, (void *)ev_datagram_finalize},
+        {Py_tp_traverse, (void *)datagram_traverse},
+        {Py_tp_clear, (void *)datagram_clear},
+        {Py_tp_repr, (void *)ev_datagram_repr},
+        {Py_tp_methods, ev_datagram_methods},
+        {Py_tp_getset, ev_datagram_getset},
+        {Py_tp_members, datagram_members},
+        {0, NULL},
+    };
+    PyType_Spec spec = {
+        .name = "evenloop._core.DatagramTransport",
+        .basicsize = sizeof(ev_datagram_t),
+        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+        .slots = slots,
+    };
+    PyObject *bases = import_bases();
+    PyObject *type = bases == NULL ? NULL : PyType_FromModuleAndSpec(state->module, &spec, bases);
+    Py_XDECREF(bases);
+    state->datagram_transport_type = (PyTypeObject *)type;
+    if (type == NULL) {
+        return -1;
+    }
+    PyObject *size = PyLong_FromLong((long)EL_DATAGRAM_SIZE_MAX);
+    PyObject *overhead = PyLong_FromLong(EV_DATAGRAM_OVERHEAD);
+    int code = size == NULL || overhead == NULL ? -1
+                                                : PyObject_SetAttrString(type, "max_size", size);
+    if (code == 0) {
+        code = PyObject_SetAttrString(type, "_header_size", overhead);
+    }
+    Py_XDECREF(size);
+    Py_XDECREF(overhead);
+    return code;
+}
