@@ -28,7 +28,7 @@ VENV = $$(tools/venv path)
 # What a run of CPython's tests leaves: a loop's name may hold a colon, a file's on Windows may not.
 CPYTHON_RESULTS = $(B)/cpython-tests/$(subst :,-,$(LOOP))
 WINDOWS_C = $(B)/windows-x86_64
-PYTEST = -m pytest tests/python tests/programs -p no:cacheprovider -n $(JOBS)
+PYTEST = -m pytest tests/python tests/programs tests/conformance -p no:cacheprovider -n $(JOBS)
 
 .PHONY: help
 help: ## this list
@@ -71,7 +71,7 @@ windows: bootstrap-windows tools ## a Windows Python with the package in it, rea
 windows-test: windows ## the C tests and the same Python tests, under Wine
 	@EVENLOOP_WIN_TIMEOUT=120 ctest --test-dir $(WINDOWS_C) --no-tests=error --output-on-failure --timeout 150 \
 	    $(CTEST_ARGS)
-	@PYTHONUTF8=1 $(B)/venv-tools/bin/python tools/pytest-by-file --jobs $(JOBS) tests/python tests/programs -- \
+	@PYTHONUTF8=1 $(B)/venv-tools/bin/python tools/pytest-by-file --jobs $(JOBS) tests/python tests/programs tests/conformance -- \
 	    tools/winpython $(PYTEST_ARGS)
 
 .PHONY: cpython-tests

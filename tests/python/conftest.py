@@ -49,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
     support.LOOP_NAME = config.getoption("--loop")
     if support.LOOP_NAME == "evenloop":
         try:
-            importlib.import_module("evenloop")
+            importlib.import_module("evenloop.loop")
         except Exception as exc:
             raise pytest.UsageError(
                 f"evenloop cannot be imported by {sys.executable} ({type(exc).__name__}: {exc}). "
