@@ -131,7 +131,7 @@ def list_tests(channel: Channel, factory: catalogue.LoopFactory) -> None:
     """Sends every class with its tests, and every module that the system cannot import or run."""
     for name, pattern in catalogue.modules():
         try:
-            module = importlib.import_module(name)
+            module = catalogue.load(name)
         except unittest.SkipTest as exc:
             channel.send("absent", module=name, message=str(exc))
             continue
