@@ -171,14 +171,33 @@ void el__stream_init(el_stream_t *stream, el_loop_t *loop, es_sock_t fd, const e
                      const el_backend_t *backend);
 
 /* unix/ or win/pipe.c: el_stream_open_pipe but for the attaching. */
-int el__os_stream_open_pipe(el_stream_t *stream, el_loop_t *loop, int file, unsigned flags,
+int el__os_stream_open_pipe(el_stream_t *stream, el_loop_t *loop, intptr_t file, unsigned flags,
                             const el_stream_ops_t *ops);
+
+/* unix/ or kqueue/pipe_reader.c: whether an event on the write end of this FIFO, open for writing
+ * alone, means that its last reader has gone. */
+struct stat;
+bool el__os_tells_of_readers(const struct stat *status);
+
+/* always.c: watch, end and release of a backend whose descriptor is always ready. */
+int el__always_open(el_stream_t *stream); /* 0 or ES_ENOMEM */
+void el__always_watch(el_stream_t *stream, el_direction_t direction, bool on);
+void el__always_end(el_stream_t *stream);
+void el__always_release(el_stream_t *stream);
 
 /* Readiness: opens the watcher, refuses one that has an owner. */
 int el__stream_open_poll(el_stream_t *stream, bool known_socket);
 void el__stream_watch_poll(el_stream_t *stream, el_direction_t direction, bool on);
 void el__stream_end_poll(el_stream_t *stream);
 void el__stream_release_poll(el_stream_t *stream);
+
+/* For the write end of a pipe or a socket in a pipe's place: any event on its reading side, or on
+ * Windows a read that ends, means that nobody reads any more. */
+void el__stream_watch_reader(el_stream_t *stream);
+
+/* Nobody reads any more: the end, without a reason if everything was sent, else ES_EPIPE, without a
+ * native code since no system call has failed. */
+void el__stream_reader_gone(el_stream_t *stream);
 
 /* Ends the stream with a reason; only the first counts. */
 void el__stream_fail(el_stream_t *stream, el_reason_t reason);

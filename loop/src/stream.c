@@ -37,7 +37,7 @@ int el_stream_open(el_stream_t *stream, el_loop_t *loop, es_sock_t fd, const el_
     return code;
 }
 
-int el_stream_open_pipe(el_stream_t *stream, el_loop_t *loop, int file, unsigned flags,
+int el_stream_open_pipe(el_stream_t *stream, el_loop_t *loop, intptr_t file, unsigned flags,
                         const el_stream_ops_t *ops) {
     if ((flags & (EL_PIPE_READABLE | EL_PIPE_WRITABLE)) == 0) {
         return ES_EINVAL;
@@ -157,6 +157,21 @@ int el__stream_open_poll(el_stream_t *stream, bool known_socket) {
     stream->poll = poll;
     el_stream_set_owner(stream, stream);
     return 0;
+}
+
+void el__stream_reader_gone(el_stream_t *stream) {
+    el_stream_flush(stream);
+    el_reason_t reason = {stream->queued > 0 ? ES_EPIPE : 0, 0};
+    el__stream_fail(stream, reason);
+}
+
+static void on_write_end(el_poll_t *poll, void *ctx) {
+    (void)poll;
+    el__stream_reader_gone((el_stream_t *)ctx);
+}
+
+void el__stream_watch_reader(el_stream_t *stream) {
+    el_poll_set(stream->poll, EL_READ, on_write_end, stream);
 }
 
 void el_stream_set_owner(el_stream_t *stream, void *owner) {

@@ -18,6 +18,10 @@ _File = int | _HasFileno
 
 __version__: str
 libuv_version: str
+PIPE_READABLE: int
+PIPE_WRITABLE: int
+PIPE_HANDLE: int
+PIPE_SOCKET: int
 
 @final
 class Handle(asyncio.Handle):
@@ -138,8 +142,8 @@ class Loop:
         self,
         pipe: Any,
         file: int,
+        flags: int,
         protocol: asyncio.BaseProtocol,
         waiter: asyncio.Future[Any] | None,
         extra: dict[str, Any] | None,
-        writable: bool,
     ) -> asyncio.BaseTransport: ...

@@ -16,6 +16,7 @@ from asyncio import events, unix_events
 from asyncio.log import logger
 from typing import Any, cast
 
+from . import _core
 from ._support import start_subprocess
 
 _Unix: Any = unix_events._UnixSelectorEventLoop
@@ -97,8 +98,20 @@ class UnixLoop:
 
     # -- pipes and processes -----------------------------------------------------------------------
 
-    _make_read_pipe_transport = _Unix._make_read_pipe_transport
-    _make_write_pipe_transport = _Unix._make_write_pipe_transport
+    def _make_read_pipe_transport(
+        self: Any, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None
+    ) -> Any:
+        return self._make_pipe_transport(
+            pipe, pipe.fileno(), _core.PIPE_READABLE, protocol, waiter, extra
+        )
+
+    def _make_write_pipe_transport(
+        self: Any, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None
+    ) -> Any:
+        return self._make_pipe_transport(
+            pipe, pipe.fileno(), _core.PIPE_WRITABLE, protocol, waiter, extra
+        )
+
     # Child watchers, which 3.14 does away with, report through this.
     _child_watcher_callback = getattr(_Unix, "_child_watcher_callback", None)
 

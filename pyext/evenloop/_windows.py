@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: MIT
 # mypy: disable-error-code="attr-defined,no-any-return"
-"""What Windows adds to the loop: pipes and child processes."""
+"""What Windows adds to the loop: pipes, named ones too, and child processes."""
 
 from __future__ import annotations
 
-import _winapi
-import msvcrt
 import os
-import stat
-from asyncio import base_subprocess, windows_utils
+import socket
+from asyncio import base_subprocess, trsock, windows_events, windows_utils
 from typing import Any
 
+from . import _core
+from ._named_pipes import PipeLoop
 from ._support import start_subprocess
+
+_Proactor: Any = windows_events.ProactorEventLoop
 
 
 class WindowsLoop:
@@ -35,52 +37,54 @@ class WindowsLoop:
     # -- pipes and processes -----------------------------------------------------------------------
 
     def _make_read_pipe_transport(
-        self: Any, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None
+        self, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None
     ) -> Any:
-        return _open_pipe(self, pipe, protocol, waiter, extra, writable=False)
+        return self._open_pipe(_core.PIPE_READABLE, pipe, protocol, waiter, extra)
 
     def _make_write_pipe_transport(
-        self: Any, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None
+        self, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None
     ) -> Any:
-        return _open_pipe(self, pipe, protocol, waiter, extra, writable=True)
+        return self._open_pipe(_core.PIPE_WRITABLE, pipe, protocol, waiter, extra)
+
+    def _make_duplex_pipe_transport(
+        self, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None
+    ) -> Any:
+        both = _core.PIPE_READABLE | _core.PIPE_WRITABLE
+        return self._open_pipe(both, pipe, protocol, waiter, extra)
+
+    def _open_pipe(self: Any, flags: int, pipe: Any, protocol: Any, waiter: Any, extra: Any) -> Any:
+        number, kind = _number_of(pipe)
+        return self._make_pipe_transport(pipe, number, flags | kind, protocol, waiter, extra)
+
+    async def create_pipe_connection(self, protocol_factory: Any, address: str) -> Any:
+        """Connect to a named pipe: asyncio's ProactorEventLoop's, arguments and errors alike."""
+        return await _Proactor.create_pipe_connection(PipeLoop(self), protocol_factory, address)
+
+    async def start_serving_pipe(self, protocol_factory: Any, address: str) -> Any:
+        """Serve a named pipe; returns a list of one server, which has close()."""
+        return await _Proactor.start_serving_pipe(PipeLoop(self), protocol_factory, address)
 
     async def _make_subprocess_transport(self, *args: Any, **kwargs: Any) -> Any:
         return await start_subprocess(self, _SubprocessTransport, *args, **kwargs)
 
 
-def _open_pipe(
-    loop: Any, pipe: Any, protocol: Any, waiter: Any, extra: Any, *, writable: bool
-) -> Any:
-    """Make the transport of a pipe: of a file object, or of the PipeHandle of a subprocess."""
+def _number_of(pipe: Any) -> tuple[int, int]:
+    """Return what pipe.fileno() gives and what that is: descriptor, handle or socket.
+
+    As on Unix a pipe is any object with fileno(): a file, whose descriptor is the C library's, or a
+    socket, or an object over a handle of the system (asyncio's PipeHandle, multiprocessing's
+    connections).
+    """
+    number = pipe.fileno()
+    if isinstance(pipe, (socket.socket, trsock.TransportSocket)):
+        return number, _core.PIPE_SOCKET
     if isinstance(pipe, windows_utils.PipeHandle):
-        file = _descriptor_of_handle(pipe.fileno())
-        try:
-            return loop._make_pipe_transport(pipe, file, protocol, waiter, extra, writable)
-        finally:
-            os.close(file)
-    file = pipe.fileno()
-    mode = os.fstat(file).st_mode
-    if not (stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)):
-        # The selector loop's words, and at the same moment.
-        raise ValueError(
-            "Pipe transport is only for pipes, sockets and character devices"
-            if writable
-            else "Pipe transport is for pipes/sockets only."
-        )
-    return loop._make_pipe_transport(pipe, file, protocol, waiter, extra, writable)
-
-
-def _descriptor_of_handle(handle: int) -> int:
-    """Return a C library descriptor for a copy of a handle: closing it leaves the handle alone."""
-    process = _winapi.GetCurrentProcess()
-    copy = _winapi.DuplicateHandle(
-        process, handle, process, 0, False, _winapi.DUPLICATE_SAME_ACCESS
-    )
+        return number, _core.PIPE_HANDLE
     try:
-        return msvcrt.open_osfhandle(copy, 0)
+        os.fstat(number)
     except OSError:
-        _winapi.CloseHandle(copy)
-        raise
+        return number, _core.PIPE_HANDLE
+    return number, 0
 
 
 class _SubprocessTransport(base_subprocess.BaseSubprocessTransport):
@@ -96,11 +100,26 @@ class _SubprocessTransport(base_subprocess.BaseSubprocessTransport):
         bufsize: int,
         **kwargs: Any,
     ) -> None:
-        self._proc: Any = windows_utils.Popen(
-            args, shell=shell, stdin=stdin, stdout=stdout, stderr=stderr, bufsize=bufsize, **kwargs
-        )
+        try:
+            self._proc: Any = windows_utils.Popen(
+                args,
+                shell=shell,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                bufsize=bufsize,
+                **kwargs,
+            )
+        except FileNotFoundError as exc:
+            if exc.filename is None:  # CreateProcess does not say it; exec does
+                exc.filename = kwargs.get("executable") or _program_of(args)
+            raise
         self._watch = self._loop._watch_child(int(self._proc._handle), self._exited)
 
     def _exited(self) -> None:
         self._watch.close()
         self._process_exited(self._proc.poll())
+
+
+def _program_of(args: Any) -> Any:
+    return args if isinstance(args, (str, bytes, os.PathLike)) else args[0]

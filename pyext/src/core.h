@@ -52,6 +52,7 @@ struct ev_state {
     PyTypeObject *pipe_transport_type;
     PyTypeObject *write_pipe_transport_type;
     PyTypeObject *datagram_transport_type;
+    PyTypeObject *duplex_pipe_transport_type;
     PyTypeObject *socket_view_type;
     PyTypeObject *listener_type;
     PyTypeObject *sock_op_type;
@@ -247,6 +248,7 @@ int ev_handle_types_init(ev_state_t *state);
 int ev_stream_transport_type_init(ev_state_t *state);
 int ev_pipe_transport_type_init(ev_state_t *state);
 int ev_datagram_transport_type_init(ev_state_t *state);
+int ev_pipe_constants_init(PyObject *module); /* the PIPE_ constants of _make_pipe_transport */
 int ev_listener_type_init(ev_state_t *state);
 int ev_socket_view_type_init(ev_state_t *state);
 int ev_sock_op_type_init(ev_state_t *state);

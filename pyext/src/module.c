@@ -115,6 +115,7 @@ static int module_exec(PyObject *module) {
         PyModule_AddType(module, state->handle_type) < 0 ||
         PyModule_AddType(module, state->timer_handle_type) < 0 ||
         PyModule_AddType(module, state->child_watch_type) < 0 ||
+        ev_pipe_constants_init(module) < 0 ||
         PyModule_AddStringConstant(module, "__version__", es_version_string()) < 0 ||
         PyModule_AddStringConstant(module, "libuv_version", uv_version_string()) < 0) {
         return -1;
@@ -133,8 +134,8 @@ static int module_exec(PyObject *module) {
 #define EV_STATE_TYPES(row)                                                                        \
     row(loop_type) row(handle_type) row(timer_handle_type) row(child_watch_type)                   \
         row(stream_transport_type) row(pipe_transport_type) row(write_pipe_transport_type)         \
-            row(datagram_transport_type) row(socket_view_type) row(listener_type)                  \
-                row(sock_op_type)
+            row(datagram_transport_type) row(duplex_pipe_transport_type) row(socket_view_type)     \
+                row(listener_type) row(sock_op_type)
 
 static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     ev_state_t *state = ev_state_of(module);

@@ -64,7 +64,9 @@ void ev_transport_force_close(ev_transport_t *self, PyObject *exc) {
 
 void ev_transport_sync_hold(ev_transport_t *self) {
     const el_stream_t *stream = &self->stream;
-    bool reading = stream->reading && !stream->closing && !stream->eof_seen;
+    /* An idle write pipe waits, too: for the end of its reader. */
+    bool reading = (stream->reading || self->kind == EV_TRANSPORT_WRITE_PIPE) && !stream->closing &&
+                   !stream->eof_seen;
     if (stream->closing) {
         /* Whoever takes the descriptor now is not refused. */
         el_stream_set_owner(&self->stream, NULL);
@@ -174,13 +176,16 @@ static const el_ready_ops_t start_ops = {start_run, start_drop};
 
 /* What the engine calls ------------------------------------------------------------------------ */
 
+/* A pipe goes on after a protocol that raises: asyncio reports that as any callback's. */
 static void deliver(ev_transport_t *self, PyObject *bytes) {
     PyObject *result = call_protocol(self, self->state->str_data_received, bytes);
-    if (result == NULL) {
+    if (result != NULL) {
+        Py_DECREF(result);
+    } else if (self->kind == EV_TRANSPORT_READ_PIPE) {
+        ev_transport_report_callback(self, self->state->str_data_received, bytes);
+    } else {
         ev_transport_fatal(self, "Fatal error: protocol.data_received() call failed.");
-        return;
     }
-    Py_DECREF(result);
 }
 
 static void on_data(el_stream_t *stream, const void *base, size_t size) {
@@ -192,7 +197,7 @@ static void on_data(el_stream_t *stream, const void *base, size_t size) {
         deliver(self, bytes);
         ev_bytes_small_done(loop, bytes, size);
     } else {
-        ev_transport_fatal(self, "Fatal read error on socket transport");
+        ev_transport_fatal(self, ev_transport_read_error(self));
     }
     ev_transport_leave(self);
 }
@@ -206,7 +211,7 @@ static void refuse_buffer(ev_transport_t *self, PyObject *buffer) {
         PyErr_Format(PyExc_TypeError,
                      "recv_into() argument 1 must be read-write bytes-like object, not %.200s",
                      Py_TYPE(buffer)->tp_name);
-        ev_transport_fatal(self, "Fatal read error on socket transport");
+        ev_transport_fatal(self, ev_transport_read_error(self));
         return;
     }
     if (length == 0) {
@@ -252,7 +257,7 @@ static void on_get_buffer(el_stream_t *stream, size_t size_hint, es_iov_t *out) 
             return;
         }
         ev_transport_enter(self);
-        ev_transport_fatal(self, "Fatal read error on socket transport");
+        ev_transport_fatal(self, ev_transport_read_error(self));
         ev_transport_leave(self);
         return;
     }
@@ -291,7 +296,7 @@ static void filled_bytes(ev_transport_t *self, size_t size) {
     if (!EV_REUSES_BYTES || self->keeps_bytes) {
         bytes = exact_bytes(self, bytes, size);
         if (bytes == NULL) {
-            ev_transport_fatal(self, "Fatal read error on socket transport");
+            ev_transport_fatal(self, ev_transport_read_error(self));
             return;
         }
         deliver(self, bytes);
@@ -329,21 +334,50 @@ static void on_filled(el_stream_t *stream, size_t size) {
     ev_transport_leave(self);
 }
 
+/* A pipe at its end is closed whatever the protocol says: eof_received and connection_lost are two
+ * callbacks, one after the other. */
+static void pipe_eof_run(el_loop_t *el, el_ready_t *item) {
+    (void)el;
+    ev_transport_t *self = (ev_transport_t *)(void *)((char *)item -
+                                                      offsetof(ev_transport_t, start));
+    ev_transport_enter(self);
+    self->start_queued = false;
+    PyObject *result = call_protocol(self, self->state->str_eof_received, NULL);
+    if (result == NULL) {
+        ev_transport_report_callback(self, self->state->str_eof_received, NULL);
+    }
+    Py_XDECREF(result);
+    ev_transport_sync_hold(self);
+    ev_transport_leave(self);
+}
+
+static const el_ready_ops_t pipe_eof_ops = {pipe_eof_run, start_drop};
+
+static void end_of_pipe(ev_transport_t *self) {
+    ev_transport_info(self, "%r was closed by peer");
+    self->start.ops = &pipe_eof_ops;
+    self->start_queued = true;
+    el_loop_push(&self->loop->el, &self->start);
+    el_stream_close(&self->stream);
+    ev_transport_sync_hold(self);
+}
+
 static void on_eof(el_stream_t *stream) {
     ev_transport_t *self = ev_transport_of(stream);
     ev_transport_enter(self);
-    if (self->kind == EV_TRANSPORT_SOCKET) {
-        ev_transport_debug(self, "%r received EOF");
-    } else if (self->loop->debug) {
-        ev_transport_debug(self, "%r was closed by peer");
+    if (self->kind == EV_TRANSPORT_READ_PIPE) {
+        end_of_pipe(self);
+        ev_transport_leave(self);
+        return;
     }
+    ev_transport_debug(self, "%r received EOF");
     PyObject *result = call_protocol(self, self->state->str_eof_received, NULL);
     int keep_open = result == NULL ? -1 : PyObject_IsTrue(result);
     Py_XDECREF(result);
     if (keep_open < 0) {
         ev_transport_fatal(self, "Fatal error: protocol.eof_received() call failed.");
-    } else if (self->open && (keep_open == 0 || self->kind != EV_TRANSPORT_SOCKET)) {
-        el_stream_close(stream); /* a pipe ends whatever the protocol says */
+    } else if (self->open && keep_open == 0) {
+        el_stream_close(stream);
     }
     ev_transport_sync_hold(self);
     ev_transport_leave(self);
@@ -361,6 +395,10 @@ static void on_release(el_stream_t *stream, void *piece_owner) {
     Py_DECREF((PyObject *)piece_owner);
 }
 
+static PyObject *new_or_raised(PyObject *exc) {
+    return exc != NULL ? exc : PyErr_GetRaisedException();
+}
+
 /* The exception for connection_lost: Python's own, or the engine's reason, or None. */
 static PyObject *lost_exception(ev_transport_t *self, el_reason_t reason) {
     if (self->lost_exc != NULL) {
@@ -369,15 +407,15 @@ static PyObject *lost_exception(ev_transport_t *self, el_reason_t reason) {
     if (reason.code == 0) {
         return Py_NewRef(Py_None);
     }
-    PyObject *exc = ev_reason_new(self->state, reason);
-    if (exc == NULL) {
-        exc = PyErr_GetRaisedException();
+    if (self->kind == EV_TRANSPORT_WRITE_PIPE && reason.code == ES_EPIPE && reason.native == 0) {
+        /* The reader has gone before it read everything; no write has failed yet. */
+        return new_or_raised(PyObject_CallNoArgs(PyExc_BrokenPipeError));
     }
-    if (self->loop->debug) {
-        ev_transport_log_os_error(self, exc,
-                                  self->write_failed ? "Fatal write error on socket transport"
-                                                     : "Fatal read error on socket transport");
-    }
+    PyObject *exc = new_or_raised(ev_reason_new(self->state, reason));
+    self->write_failed |= self->kind == EV_TRANSPORT_WRITE_PIPE;
+    ev_transport_fatal_exc(self, exc,
+                           self->write_failed ? ev_transport_write_error(self)
+                                              : ev_transport_read_error(self));
     return exc;
 }
 
@@ -388,12 +426,14 @@ static void finish(ev_transport_t *self) {
     ev_loop_t *loop = self->loop;
     self->owner = NULL;
     self->server = NULL;
-    PyObject *closed = PyObject_CallMethodNoArgs(owner, self->state->str_close);
+    /* None: a program has taken the pipe out of its transport. */
+    PyObject *closed = owner == NULL ? Py_NewRef(Py_None)
+                                     : PyObject_CallMethodNoArgs(owner, self->state->str_close);
     if (closed == NULL && !ev_loop_take_exit(loop)) {
         ev_loop_report(loop, "Exception in callback _call_connection_lost()", NULL);
     }
     Py_XDECREF(closed);
-    Py_DECREF(owner);
+    Py_XDECREF(owner);
     Py_CLEAR(self->protocol);
     self->loop = NULL;
     if (server != NULL) {
@@ -448,7 +488,7 @@ int ev_transport_set_protocol(ev_transport_t *self, PyObject *protocol) {
         return -1;
     }
     Py_XSETREF(self->protocol, Py_NewRef(protocol));
-    self->buffered = buffered != 0 && self->kind == EV_TRANSPORT_SOCKET;
+    self->buffered = buffered != 0 && !ev_transport_is_one_way(self);
     if (self->open) {
         el_stream_set_direct(&self->stream, self->buffered);
     }

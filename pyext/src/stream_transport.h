@@ -26,7 +26,8 @@
 typedef enum ev_transport_kind {
     EV_TRANSPORT_SOCKET,
     EV_TRANSPORT_READ_PIPE,
-    EV_TRANSPORT_WRITE_PIPE
+    EV_TRANSPORT_WRITE_PIPE,
+    EV_TRANSPORT_DUPLEX_PIPE /* a named pipe of Windows: as a socket, but for its half-close */
 } ev_transport_kind_t;
 
 typedef struct ev_transport {
@@ -36,7 +37,8 @@ typedef struct ev_transport {
     ev_state_t *state;
     ev_loop_t *loop; /* strong; NULL after connection_lost */
     ev_member_t member;
-    el_ready_t start;  /* connection_made, reading, the waiter: steps of one item */
+    el_ready_t start;  /* connection_made, reading, the waiter: steps of one item; later, for a read
+                        * pipe, eof_received */
     el_ready_t settle; /* gives up a reference when no frame of the engine uses the stream */
 
     PyObject *protocol;
@@ -104,6 +106,13 @@ void ev_transport_begin(ev_transport_t *self, PyObject *waiter);
 PyObject *ev_stream_transport_new(ev_loop_t *loop, const ev_transport_args_t *args);
 /* Completes a future that create_connection and its like await, unless it is cancelled; takes it. */
 void ev_waiter_wake(ev_loop_t *loop, PyObject *waiter);
+/* As asyncio's _UnixReadPipeTransport or _UnixWritePipeTransport, not as its socket transport. */
+static inline bool ev_transport_is_one_way(const ev_transport_t *self) {
+    return self->kind == EV_TRANSPORT_READ_PIPE || self->kind == EV_TRANSPORT_WRITE_PIPE;
+}
+/* What reading, or writing, says when it fails. */
+const char *ev_transport_read_error(const ev_transport_t *self);
+const char *ev_transport_write_error(const ev_transport_t *self);
 /* Calls protocol.name(arg), arg may be NULL, in the connection's context, or as it is when a
  * program's call is on the stack. */
 PyObject *ev_transport_call(ev_transport_t *self, PyObject *name, PyObject *arg);
@@ -118,8 +127,9 @@ void ev_transport_force_close(ev_transport_t *self, PyObject *exc);
 void ev_transport_fatal(ev_transport_t *self, const char *message);
 /* The same for an exception object. Never raises. */
 void ev_transport_fatal_exc(ev_transport_t *self, PyObject *exc, const char *message);
-/* logger.debug(format, self) in debug mode. Never raises. */
+/* logger.debug(format, self), or info, in debug mode. Never raises. */
 void ev_transport_debug(ev_transport_t *self, const char *format);
+void ev_transport_info(ev_transport_t *self, const char *format);
 /* The current exception, as that of an ordinary callback `protocol.name(arg)`. Takes it. */
 void ev_transport_report_callback(ev_transport_t *self, PyObject *name, PyObject *arg);
 /* Debug mode: protocol.name(arg) has returned; a warning if it took long. */
@@ -145,6 +155,9 @@ PyObject *ev_transport_writelines(PyObject *op, PyObject *const *args, Py_ssize_
                                   PyObject *keywords);
 PyObject *ev_transport_write_eof(PyObject *op, PyObject *unused);
 PyObject *ev_transport_can_write_eof(PyObject *op, PyObject *unused);
+/* Tells the engine of the limits. asyncio's write pipe is resumed when its buffer is empty, whatever
+ * its low mark is. May call pause_writing. */
+void ev_transport_apply_limits(ev_transport_t *self);
 PyObject *ev_transport_set_limits(PyObject *op, PyObject *args, PyObject *kwargs);
 /* The arguments of set_write_buffer_limits, in bytes. 0, or -1 with asyncio's exception. */
 int ev_read_water_marks(PyObject *args, PyObject *kwargs, size_t *high_size, size_t *low_size);
@@ -226,7 +239,8 @@ void ev_transport_finalize(PyObject *op);
                        "Send several pieces, in their order."),                                    \
         EV_METHOD_NOARGS("write_eof", ev_transport_write_eof,                                      \
                          "End the writing half, after what is buffered."),                         \
-        EV_METHOD_NOARGS("can_write_eof", ev_transport_can_write_eof, "True."),                    \
+        EV_METHOD_NOARGS("can_write_eof", ev_transport_can_write_eof,                              \
+                         "Whether write_eof() is there."),                                         \
         EV_METHOD_KEYWORDS("set_write_buffer_limits", ev_transport_set_limits,                     \
                            "high=None, low=None", "When to pause and to resume the protocol."),    \
         EV_METHOD_NOARGS("get_write_buffer_limits", ev_transport_get_limits, "(low, high)"),       \

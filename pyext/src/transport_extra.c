@@ -281,6 +281,20 @@ static PyObject *buffer_list(ev_transport_t *self) {
     return list;
 }
 
+/* The same in one piece, as a pipe has it. */
+static PyObject *buffer_bytes(ev_transport_t *self) {
+    PyObject *list = buffer_list(self);
+    PyObject *buffer = PyByteArray_FromStringAndSize(NULL, 0);
+    for (Py_ssize_t i = 0; buffer != NULL && list != NULL && i < PyList_GET_SIZE(list); i++) {
+        Py_SETREF(buffer, PyByteArray_Concat(buffer, PyList_GET_ITEM(list, i)));
+    }
+    if (list == NULL) {
+        Py_CLEAR(buffer);
+    }
+    Py_XDECREF(list);
+    return buffer;
+}
+
 /* What takes the bytes that are read; asyncio forgets its own once the connection is lost
  * (3.14). */
 static PyObject *read_ready_callback(ev_transport_t *self) {
@@ -311,11 +325,13 @@ static PyObject *get_name(PyObject *op, void *closure) {
     case NAME_EOF:
         return PyBool_FromLong(self->eof_written);
     case NAME_CONN_LOST: {
-        bool lost = self->owner == NULL || self->stream.lost_queued;
+        bool lost = self->kind == EV_TRANSPORT_WRITE_PIPE
+                        ? self->write_failed
+                        : self->owner == NULL || self->stream.lost_queued;
         return PyLong_FromUnsignedLong((unsigned long)lost + self->dropped_writes);
     }
     case NAME_BYTES:
-        return buffer_list(self);
+        return self->kind == EV_TRANSPORT_WRITE_PIPE ? buffer_bytes(self) : buffer_list(self);
     case NAME_PAUSED:
         return PyBool_FromLong(self->paused);
     case NAME_PROTOCOL_PAUSED:
@@ -345,6 +361,14 @@ static int set_extra(PyObject *op, PyObject *value, void *closure) {
     return 0;
 }
 
+/* A program that has closed the pipe itself says so to keep the transport's finaliser quiet. */
+static int set_pipe(PyObject *op, PyObject *value, void *closure) {
+    (void)closure;
+    ev_transport_t *self = (ev_transport_t *)op;
+    Py_XSETREF(self->owner, value == NULL || value == Py_None ? NULL : Py_NewRef(value));
+    return 0;
+}
+
 static int set_protocol(PyObject *op, PyObject *value, void *closure) {
     (void)closure;
     if (value == NULL) {
@@ -359,7 +383,7 @@ PyGetSetDef ev_transport_getset[] = {
     {"_loop", get_name, NULL, NULL, (void *)NAME_LOOP},
     {"_sock", get_name, NULL, NULL, (void *)NAME_OWNER},
     {"_sock_fd", get_name, NULL, NULL, (void *)NAME_FILENO},
-    {"_pipe", get_name, NULL, NULL, (void *)NAME_OWNER},
+    {"_pipe", get_name, set_pipe, NULL, (void *)NAME_OWNER},
     {"_fileno", get_name, NULL, NULL, (void *)NAME_FILENO},
     {"_protocol", get_name, set_protocol, NULL, (void *)NAME_PROTOCOL},
     {"_extra", get_name, set_extra, NULL, (void *)NAME_EXTRA},
@@ -393,10 +417,11 @@ PyObject *ev_transport_repr(PyObject *op) {
     long long fd = self->fileno;
     PyObject *text;
     if (self->owner == NULL || !self->open) {
-        text = PyUnicode_FromFormat(self->kind == EV_TRANSPORT_SOCKET ? "<%U%s fd=%lld>"
-                                                                      : "<%U%s fd=%lld closed>",
-                                    name, state, fd);
-    } else if (self->kind == EV_TRANSPORT_SOCKET) {
+        const char *format = !ev_transport_is_one_way(self) ? "<%U%s fd=%lld>"
+                             : self->owner == NULL          ? "<%U%s fd=%lld closed>"
+                                                            : "<%U%s fd=%lld open>";
+        text = PyUnicode_FromFormat(format, name, state, fd);
+    } else if (!ev_transport_is_one_way(self)) {
         text = PyUnicode_FromFormat("<%U%s fd=%lld read=%s write=<%s, bufsize=%zu>>", name, state,
                                     fd, reading, writing, stream->queued);
     } else if (self->kind == EV_TRANSPORT_READ_PIPE) {

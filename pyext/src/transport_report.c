@@ -71,16 +71,34 @@ void ev_transport_report_callback(ev_transport_t *self, PyObject *name, PyObject
     Py_DECREF(exc);
 }
 
-void ev_transport_debug(ev_transport_t *self, const char *format) {
+static void log_in_debug_mode(ev_transport_t *self, const char *level, const char *format) {
     if (self->loop == NULL || !self->loop->debug) {
         return;
     }
-    PyObject *result = PyObject_CallMethod(self->state->asyncio_logger, "debug", "sO", format,
+    PyObject *result = PyObject_CallMethod(self->state->asyncio_logger, level, "sO", format,
                                            (PyObject *)self);
     if (result == NULL) {
         PyErr_WriteUnraisable((PyObject *)self);
     }
     Py_XDECREF(result);
+}
+
+void ev_transport_debug(ev_transport_t *self, const char *format) {
+    log_in_debug_mode(self, "debug", format);
+}
+
+void ev_transport_info(ev_transport_t *self, const char *format) {
+    log_in_debug_mode(self, "info", format);
+}
+
+const char *ev_transport_read_error(const ev_transport_t *self) {
+    return self->kind == EV_TRANSPORT_SOCKET ? "Fatal read error on socket transport"
+                                             : "Fatal read error on pipe transport";
+}
+
+const char *ev_transport_write_error(const ev_transport_t *self) {
+    return self->kind == EV_TRANSPORT_SOCKET ? "Fatal write error on socket transport"
+                                             : "Fatal write error on pipe transport";
 }
 
 /* logger.debug("%r: %s", self, message, exc_info=exc) */

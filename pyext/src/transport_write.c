@@ -20,11 +20,13 @@ static int warn(ev_transport_t *self, const char *text) {
 /* A write on a connection that is lost, or about to be: dropped, counted, and from the fifth on
  * complained about. */
 static PyObject *drop_write(ev_transport_t *self) {
-    bool lost = !self->open || self->stream.lost_queued;
-    if (lost && self->dropped_writes + 1 >= DROPPED_WRITES_QUIET) {
-        const char *text = self->kind == EV_TRANSPORT_SOCKET
-                               ? "socket.send() raised exception."
-                               : "pipe closed by peer or os.write(pipe, data) raised exception.";
+    bool is_pipe = self->kind == EV_TRANSPORT_WRITE_PIPE;
+    /* A pipe that is being closed counts, too, but not its loss: only a write that failed. */
+    bool lost = is_pipe || !self->open || self->stream.lost_queued;
+    uint32_t counted = self->dropped_writes + (!is_pipe || self->write_failed ? 1 : 0);
+    if (lost && counted >= DROPPED_WRITES_QUIET) {
+        const char *text = is_pipe ? "pipe closed by peer or os.write(pipe, data) raised exception."
+                                   : "socket.send() raised exception.";
         if (warn(self, text) < 0) {
             return NULL;
         }
@@ -52,7 +54,7 @@ static bool may_write(ev_transport_t *self) {
 /* A socket that is being closed still takes what is written until its queue has run dry:
  * SSLProtocol says its goodbye from resume_writing, after close(). A pipe takes nothing more. */
 static inline bool takes_no_more(const ev_transport_t *self) {
-    return self->kind == EV_TRANSPORT_SOCKET ? self->stream.lost_queued : self->stream.closing;
+    return self->kind == EV_TRANSPORT_WRITE_PIPE ? self->stream.closing : self->stream.lost_queued;
 }
 
 static inline bool plainly_writable(const ev_transport_t *self) {
@@ -91,6 +93,9 @@ static inline int send_piece(ev_transport_t *self, const void *base, size_t size
 static PyObject *write_other(ev_transport_t *self, PyObject *data) {
     bool is_bytes = PyBytes_Check(data);
     if (!is_bytes && !PyByteArray_Check(data) && !PyMemoryView_Check(data)) {
+        if (self->kind == EV_TRANSPORT_WRITE_PIPE) {
+            return PyErr_Format(PyExc_AssertionError, "%R", data);
+        }
         return ev_call_method(self->state->python, "refuse_to_write",
                               data); /* its text differs between patch releases */
     }
@@ -107,7 +112,7 @@ static PyObject *write_other(ev_transport_t *self, PyObject *data) {
     Py_buffer view;
     if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
         self->in_call = true;
-        ev_transport_fatal(self, "Fatal write error on socket transport");
+        ev_transport_fatal(self, ev_transport_write_error(self));
         self->in_call = false;
         return PyErr_Occurred() != NULL ? NULL : Py_NewRef(Py_None);
     }
@@ -204,9 +209,23 @@ static PyObject *write_pieces(ev_transport_t *self, PyObject *pieces) {
     Py_RETURN_NONE;
 }
 
-#if EV_HAS_VECTORED_WRITELINES
+/* asyncio.transports.WriteTransport.writelines: what pipes have, and sockets had before 3.12. */
+static PyObject *join_and_write(PyObject *op, PyObject *list) {
+    PyObject *joined = join(list);
+    if (joined == NULL) {
+        return NULL;
+    }
+    PyObject *result = PyObject_CallMethodOneArg(op, ((ev_transport_t *)op)->state->str_write,
+                                                 joined);
+    Py_DECREF(joined);
+    return result;
+}
+
 static PyObject *writelines(PyObject *op, PyObject *list) {
     ev_transport_t *self = (ev_transport_t *)op;
+    if (!EV_HAS_VECTORED_WRITELINES || self->kind == EV_TRANSPORT_WRITE_PIPE) {
+        return join_and_write(op, list);
+    }
     if (self->eof_written) {
         PyErr_SetString(PyExc_RuntimeError, "Cannot call writelines() after write_eof()");
         return NULL;
@@ -227,20 +246,6 @@ static PyObject *writelines(PyObject *op, PyObject *list) {
     Py_DECREF(pieces);
     return result;
 }
-#else
-/* asyncio.transports.WriteTransport.writelines */
-static PyObject *writelines(PyObject *op, PyObject *list) {
-    (void)write_pieces;
-    PyObject *joined = join(list);
-    if (joined == NULL) {
-        return NULL;
-    }
-    PyObject *result = PyObject_CallMethodOneArg(op, ((ev_transport_t *)op)->state->str_write,
-                                                 joined);
-    Py_DECREF(joined);
-    return result;
-}
-#endif
 
 PyObject *ev_transport_writelines(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                                   PyObject *keywords) {
@@ -253,6 +258,13 @@ PyObject *ev_transport_writelines(PyObject *op, PyObject *const *args, Py_ssize_
 PyObject *ev_transport_write_eof(PyObject *op, PyObject *unused) {
     (void)unused;
     ev_transport_t *self = (ev_transport_t *)op;
+    if (self->kind == EV_TRANSPORT_WRITE_PIPE) {
+        return ev_transport_close(op, NULL); /* a pipe has no half: its end is written by closing */
+    }
+    if (self->kind == EV_TRANSPORT_DUPLEX_PIPE) {
+        PyErr_SetNone(PyExc_NotImplementedError); /* as asyncio's; closing would end reading, too */
+        return NULL;
+    }
     if (self->stream.closing || self->eof_written) {
         Py_RETURN_NONE;
     }
@@ -260,12 +272,8 @@ PyObject *ev_transport_write_eof(PyObject *op, PyObject *unused) {
         return NULL;
     }
     self->in_call = true;
-    if (self->kind == EV_TRANSPORT_WRITE_PIPE) {
-        el_stream_close(&self->stream); /* a pipe has no half: its end is written by closing it */
-    } else {
-        self->eof_written = true;
-        el_stream_write_eof(&self->stream);
-    }
+    self->eof_written = true;
+    el_stream_write_eof(&self->stream);
     if (after_engine(self) < 0) {
         return NULL;
     }
@@ -274,12 +282,16 @@ PyObject *ev_transport_write_eof(PyObject *op, PyObject *unused) {
 }
 
 PyObject *ev_transport_can_write_eof(PyObject *op, PyObject *unused) {
-    (void)op;
     (void)unused;
-    Py_RETURN_TRUE;
+    return PyBool_FromLong(((ev_transport_t *)op)->kind != EV_TRANSPORT_DUPLEX_PIPE);
 }
 
 /* Flow control --------------------------------------------------------------------------------- */
+
+void ev_transport_apply_limits(ev_transport_t *self) {
+    size_t low = self->kind == EV_TRANSPORT_WRITE_PIPE ? 0 : self->low_water;
+    el_stream_set_water(&self->stream, self->high_water, low);
+}
 
 /* Calls protocol.pause_writing or resume_writing. */
 static void notify(ev_transport_t *self, PyObject *name, const char *message) {
@@ -332,7 +344,7 @@ void ev_transport_on_resume_writing(el_stream_t *stream) {
     ev_transport_enter(self);
     if (self->empty_waiter != NULL) {
         finish_empty_waiter(self, NULL);
-        el_stream_set_water(stream, self->high_water, self->low_water);
+        ev_transport_apply_limits(self);
     }
     if (self->protocol_paused) {
         self->protocol_paused = false;
@@ -447,7 +459,7 @@ PyObject *ev_transport_set_limits(PyObject *op, PyObject *args, PyObject *kwargs
     self->low_water = low_size;
     if (self->open && self->empty_waiter == NULL) {
         self->in_call = true;
-        el_stream_set_water(&self->stream, high_size, low_size);
+        ev_transport_apply_limits(self);
         if (after_engine(self) < 0) {
             return NULL;
         }
@@ -518,7 +530,7 @@ PyObject *ev_transport_reset_empty_waiter(PyObject *op, PyObject *unused) {
     ev_transport_t *self = (ev_transport_t *)op;
     Py_CLEAR(self->empty_waiter);
     if (self->open) {
-        el_stream_set_water(&self->stream, self->high_water, self->low_water);
+        ev_transport_apply_limits(self);
         el_stream_set_owner(&self->stream, self);
     }
     Py_RETURN_NONE;

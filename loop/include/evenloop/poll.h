@@ -28,8 +28,8 @@ typedef void (*el_poll_cb)(el_poll_t *poll, void *ctx);
 el_poll_t *el_poll_find(el_loop_t *loop, es_sock_t fd);
 
 /* Finds or makes the watcher of a descriptor. 0; ES_EPERM: the system can't poll it (a regular
- * file); ES_EBADF; ES_ENOTSOCK (Windows: only sockets); ES_ENOMEM. Every successful open is
- * paired with one el_poll_close. */
+ * file; on Windows all but sockets); ES_EBADF; ES_ENOMEM. Every successful open is paired with one
+ * el_poll_close. */
 int el_poll_open(el_loop_t *loop, es_sock_t fd, el_poll_t **out);
 
 /* Gives up one el_poll_open; the last one ends all interest and forgets the watcher. */

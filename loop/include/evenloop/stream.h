@@ -105,6 +105,7 @@ struct el_stream {
     bool write_eof_done;
     bool paused_writing; /* between pause_writing and resume_writing */
     bool one_way;        /* a pipe's write end: reading only tells that the other end has gone */
+    bool owns_fd;        /* `fd` is a copy that the backend made */
     /* how many upcalls are running: destroying the stream in one is a mistake */
     uint8_t upcalls;
     uint32_t dropped_writes; /* since the end was settled: asyncio warns from the fifth */
@@ -132,13 +133,27 @@ struct el_stream {
  * ES_EBUSY: another stream or listener has this descriptor. The descriptor stays the owner's. */
 int el_stream_open(el_stream_t *stream, el_loop_t *loop, es_sock_t fd, const el_stream_ops_t *ops);
 
-/* The other backend: `file` is a descriptor of the C library that is the owner's. On Windows a
- * named or anonymous pipe or console driven by libuv's completion; it must have been opened for
- * overlapped use, else libuv serves it by a thread. On Unix a pipe, FIFO, tty or socket by
- * readiness. A stream may be for one direction only. */
+/* The other backends: pipes, FIFOs, terminals and other character devices, and sockets in a pipe's
+ * place. `file` is a descriptor of the C library and the owner's; a stream may be for one direction
+ * only. Without EL_PIPE_READABLE the stream ends when the last reader goes: without a reason when
+ * all was sent, else with ES_EPIPE.
+ *
+ * On Unix bytes move by readiness; a device that can't be watched, as /dev/null, counts as always
+ * ready. The descriptor is made non-blocking and marked as nobody's: a second stream, or an
+ * el_poll_set, that reads it takes its events over, as asyncio's loop has it; a second stream that
+ * writes to it has a copy of it. On Windows consoles, overlapped pipes and, by a thread of libuv's,
+ * other pipes are driven by completion, through a copy of the handle; a socket by readiness.
+ *
+ * 0; ES_EPERM: it is none of these but a regular file, a directory, a block device or, on Windows, a
+ * device that would keep the loop waiting (a serial port); ES_EBADF; ES_EINVAL: no direction, or the
+ * loop is closed; ES_EBUSY (Windows): called from a foreign thread while the loop waits; ES_ENOMEM;
+ * what the system says. */
 #define EL_PIPE_READABLE 1u
 #define EL_PIPE_WRITABLE 2u
-int el_stream_open_pipe(el_stream_t *stream, el_loop_t *loop, int file, unsigned flags,
+/* What `file` is on Windows if no descriptor of the C library; no difference on Unix. */
+#define EL_PIPE_HANDLE 4u
+#define EL_PIPE_SOCKET 8u
+int el_stream_open_pipe(el_stream_t *stream, el_loop_t *loop, intptr_t file, unsigned flags,
                         const el_stream_ops_t *ops);
 
 /* Marks the watcher (poll.h) as `owner`'s instead of the stream's; NULL: another stream may take the

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Named pipes, anonymous pipes and consoles on Windows as streams, by libuv's completion.
+/* Named pipes, anonymous pipes and consoles on Windows as streams, by libuv's completion; NUL by
+ * turns, and sockets in a pipe's place by readiness.
  *
- * Owns a duplicate of the caller's descriptor, since libuv closes what it is given. Bytes in
+ * Owns a duplicate of the caller's handle, since libuv closes what it is given. Bytes in
  * flight are a copy, so pieces can be released and streams destroyed at any time. Guarantees
  * that libuv is asked for nothing from a foreign thread while the loop waits, and that `lost`
  * comes after libuv has let go. Broken by freeing pipe_t while its sync item is queued or libuv
@@ -104,19 +105,8 @@ static void sync_reading(pipe_t *pipe) {
     }
 }
 
-/* The write end of a two-way pipe, as a child's stdin is, notices by a read that its reader has
- * gone. */
-static void reader_gone(el_stream_t *stream) {
-    el_reason_t reason = {0, 0};
-    el_stream_flush(stream);
-    if (stream->queued > 0) {
-        reason = write_reason_of(UV_EPIPE);
-    }
-    el__stream_fail(stream, reason);
-}
-
-/* What a read of the write end has found. Bytes for somebody else stay in the pipe, and end the
- * watch. */
+/* What a read of the write end has found: that of a two-way pipe, as a child's stdin is, notices so
+ * that its reader has gone. Bytes for somebody else stay in the pipe, and end the watch. */
 static void on_write_end(pipe_t *pipe, ssize_t count) {
     if (pipe->loop->interrupted) {
         pipe->reading = false;
@@ -128,7 +118,7 @@ static void on_write_end(pipe_t *pipe, ssize_t count) {
     } else {
         pipe->reading = false; /* libuv has stopped, or is about to close */
         pipe->wants_reading = false;
-        reader_gone(pipe->stream);
+        el__stream_reader_gone(pipe->stream);
     }
 }
 
@@ -421,15 +411,58 @@ static const el_backend_t backend = {
 
 /* Opening. */
 
+/* NtQueryInformationFile, NtQueryVolumeInformationFile: they differ in the last argument alone. */
+typedef LONG(NTAPI *query_t)(HANDLE, PIO_STATUS_BLOCK, PVOID, ULONG, int);
+
+static bool query(const char *function, HANDLE handle, void *answer, size_t size, int what) {
+    IO_STATUS_BLOCK status;
+    query_t call = (query_t)(void (*)(void))GetProcAddress(GetModuleHandleA("ntdll.dll"), function);
+    return call != NULL && call(handle, &status, answer, (ULONG)size, what) >= 0;
+}
+
+typedef enum object {
+    OBJECT_PIPE,
+    OBJECT_CONSOLE,
+    OBJECT_NULL,
+    OBJECT_OTHER,
+    OBJECT_NONE
+} object_t;
+
+static object_t device_of(HANDLE handle) {
+    struct {
+        ULONG type;
+        ULONG characteristics;
+    } device = {0, 0};
+    DWORD mode;
+    if (GetConsoleMode(handle, &mode)) {
+        return OBJECT_CONSOLE;
+    }
+    /* 4 is FileFsDeviceInformation, 0x15 FILE_DEVICE_NULL (ntifs.h). */
+    return query("NtQueryVolumeInformationFile", handle, &device, sizeof device, 4) &&
+                   device.type == 0x15
+               ? OBJECT_NULL
+               : OBJECT_OTHER;
+}
+
+static object_t object_of(HANDLE handle) {
+    SetLastError(NO_ERROR);
+    switch (GetFileType(handle)) {
+    case FILE_TYPE_PIPE:
+        return OBJECT_PIPE;
+    case FILE_TYPE_CHAR:
+        return device_of(handle);
+    case FILE_TYPE_UNKNOWN:
+        return GetLastError() == NO_ERROR ? OBJECT_OTHER : OBJECT_NONE;
+    default:
+        return OBJECT_OTHER;
+    }
+}
+
 /* A descriptor for libuv to own. Not inherited by children, as _dup's would be. */
-static int duplicate(int file, int *out) {
+static int duplicate(HANDLE handle, int *out) {
     HANDLE self = GetCurrentProcess();
     HANDLE copy;
-    intptr_t handle = _get_osfhandle(file);
-    if (handle == -1 || handle == -2) {
-        return ES_EBADF;
-    }
-    if (!DuplicateHandle(self, (HANDLE)handle, self, &copy, 0, FALSE, DUPLICATE_SAME_ACCESS)) {
+    if (!DuplicateHandle(self, handle, self, &copy, 0, FALSE, DUPLICATE_SAME_ACCESS)) {
         return es_error_from_native(ES_DOMAIN_WIN32, (uint32_t)GetLastError(), ES_OP_OPEN);
     }
     *out = _open_osfhandle((intptr_t)copy, _O_NOINHERIT);
@@ -440,9 +473,9 @@ static int duplicate(int file, int *out) {
     return 0;
 }
 
-static int open_handle(pipe_t *pipe, int file, uv_handle_type kind) {
+static int open_handle(pipe_t *pipe, int file, object_t kind) {
     uv_loop_t *uv = &pipe->loop->uv;
-    if (kind == UV_TTY) {
+    if (kind == OBJECT_CONSOLE) {
         pipe->is_console = true;
         pipe->console_memory = es_malloc(CONSOLE_READ_SIZE);
         return pipe->console_memory == NULL ? ES_ENOMEM
@@ -462,39 +495,22 @@ static int open_handle(pipe_t *pipe, int file, uv_handle_type kind) {
 /* Whether a read that waits leaves writing alone: on a handle opened for synchronous use the
  * system does one after the other, and a write would wait for the reader's end. */
 static bool reads_beside_writes(pipe_t *pipe) {
-    typedef LONG(NTAPI * query_t)(HANDLE, PIO_STATUS_BLOCK, PVOID, ULONG, FILE_INFORMATION_CLASS);
     const ULONG synchronous = 0x10 | 0x20; /* FILE_SYNCHRONOUS_IO_ALERT and _NONALERT */
     uv_os_fd_t handle;
-    IO_STATUS_BLOCK status;
     ULONG mode = synchronous;
     if (pipe->is_console || !uv_is_readable(&pipe->uv.stream) ||
         uv_fileno(&pipe->uv.handle, &handle) != 0) {
         return false;
     }
-    query_t query = (query_t)(void (*)(void))GetProcAddress(GetModuleHandleA("ntdll.dll"),
-                                                            "NtQueryInformationFile");
     /* 16 is FileModeInformation (ntifs.h). */
-    return query != NULL &&
-           query(handle, &status, &mode, sizeof mode, (FILE_INFORMATION_CLASS)16) >= 0 &&
+    return query("NtQueryInformationFile", handle, &mode, sizeof mode, 16) &&
            (mode & synchronous) == 0;
 }
 
-int el__os_stream_open_pipe(el_stream_t *stream, el_loop_t *loop, int file, unsigned flags,
-                            const el_stream_ops_t *ops) {
-    el__stream_init(stream, loop, file, ops, &backend);
-    stream->one_way = (flags & EL_PIPE_READABLE) == 0;
-    if (loop->closed) {
-        return ES_EINVAL;
-    }
-    if (loop->blocked) {
-        return ES_EBUSY; /* a foreign thread, while libuv waits */
-    }
-    uv_handle_type kind = uv_guess_handle(file);
-    if (kind != UV_NAMED_PIPE && kind != UV_TTY) {
-        return kind == UV_FILE ? ES_EPERM : ES_EINVAL;
-    }
+static int open_by_completion(el_stream_t *stream, HANDLE handle, object_t kind) {
+    el_loop_t *loop = stream->loop;
     int copy;
-    int code = duplicate(file, &copy);
+    int code = duplicate(handle, &copy);
     if (code != 0) {
         return code;
     }
@@ -524,4 +540,82 @@ int el__os_stream_open_pipe(el_stream_t *stream, el_loop_t *loop, int file, unsi
         sync_reading(pipe);
     }
     return 0;
+}
+
+/* NUL: nothing to read, room for everything. */
+
+static int receive_nothing(el_stream_t *stream, void *base, size_t size, size_t *done) {
+    (void)stream;
+    (void)base;
+    (void)size;
+    (void)done;
+    return ES_EOF;
+}
+
+static int swallow_several(el_stream_t *stream, const es_iov_t *iov, size_t count, size_t *done) {
+    (void)stream;
+    *done = 0;
+    for (size_t i = 0; i < count; i++) {
+        *done += iov[i].size;
+    }
+    return 0;
+}
+
+static int swallow(el_stream_t *stream, const void *base, size_t size, size_t *done) {
+    (void)stream;
+    (void)base;
+    *done = size;
+    return 0;
+}
+
+static const el_backend_t null_device = {
+    .recv = receive_nothing,
+    .send = swallow,
+    .sendv = swallow_several,
+    .shutdown = end_sending,
+    .watch = el__always_watch,
+    .end = el__always_end,
+    .release = el__always_release,
+};
+
+/* A socket in a pipe's place. */
+static int open_socket(el_stream_t *stream) {
+    stream->backend = &el__backend_socket;
+    int code = es_sock_set_nonblocking(stream->fd, 1);
+    if (code == 0) {
+        code = el_poll_open(stream->loop, stream->fd, &stream->poll);
+    }
+    if (code == 0 && stream->one_way) {
+        el__stream_watch_reader(stream);
+    }
+    return code;
+}
+
+int el__os_stream_open_pipe(el_stream_t *stream, el_loop_t *loop, intptr_t file, unsigned flags,
+                            const el_stream_ops_t *ops) {
+    el__stream_init(stream, loop, (es_sock_t)file, ops, &backend);
+    stream->one_way = (flags & EL_PIPE_READABLE) == 0;
+    if (loop->closed) {
+        return ES_EINVAL;
+    }
+    if (loop->blocked) {
+        return ES_EBUSY; /* a foreign thread, while libuv waits */
+    }
+    if ((flags & EL_PIPE_SOCKET) != 0) {
+        return open_socket(stream);
+    }
+    HANDLE handle = (HANDLE)((flags & EL_PIPE_HANDLE) != 0 ? file : _get_osfhandle((int)file));
+    object_t kind = object_of(handle);
+    switch (kind) {
+    case OBJECT_PIPE:
+    case OBJECT_CONSOLE:
+        return open_by_completion(stream, handle, kind);
+    case OBJECT_NULL:
+        stream->backend = &null_device;
+        return el__always_open(stream);
+    case OBJECT_NONE:
+        return ES_EBADF;
+    default:
+        return ES_EPERM;
+    }
 }

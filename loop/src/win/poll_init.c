@@ -2,15 +2,35 @@
 /* uv_poll_init on Windows.
  *
  * Windows can't be asked whether a socket is non-blocking, so libuv's making it so can't be
- * undone here: an owner who knows better sets it back (es_sock_set_nonblocking).
+ * undone here: an owner who knows better sets it back (es_sock_set_nonblocking). Only sockets can
+ * be polled. Everything else that is open (a pipe, a console, a file; a descriptor of the C library
+ * or a handle) is refused as epoll refuses a regular file, and what is not open as a bad descriptor.
  */
 #include "../internal.h"
+
+#include <io.h>
+#include <windows.h>
 
 const bool el__os_poll_keeps_idle = false;
 /* _write can't serve an overlapped pipe. */
 const int el__os_signal_pipe_flags = 0;
 
+/* Descriptors are small numbers, so most handles are none. libuv has told the C library to bear
+ * with a bad one. */
+static bool is_open(es_sock_t number) {
+    DWORD flags;
+    if (number < 0) {
+        return false;
+    }
+    return (number <= INT_MAX && _get_osfhandle((int)number) != -1) ||
+           GetHandleInformation((HANDLE)number, &flags);
+}
+
 int el__os_poll_init(uv_loop_t *uv, uv_poll_t *handle, es_sock_t fd, bool known_socket) {
     (void)known_socket;
-    return el__from_uv(uv_poll_init_socket(uv, handle, (uv_os_sock_t)fd));
+    int code = el__from_uv(uv_poll_init_socket(uv, handle, (uv_os_sock_t)fd));
+    if (code != ES_ENOTSOCK) {
+        return code;
+    }
+    return is_open(fd) ? ES_EPERM : ES_EBADF;
 }
