@@ -11,6 +11,7 @@ import weakref
 
 import pytest
 import support
+from differences import UVLOOP, differs
 
 
 def run_once(loop):
@@ -33,6 +34,12 @@ class Callable:
         return "<Callable>"
 
 
+@differs(
+    from_=UVLOOP,
+    what="what `call_soon` returns",
+    they="is no `asyncio.Handle`",
+    evenloop="is one",
+)
 @pytest.mark.parametrize("how", ["call_soon", "call_soon_threadsafe"])
 def test_scheduling_returns_an_asyncio_handle(loop, how):
     handle = getattr(loop, how)(callback)
@@ -40,6 +47,12 @@ def test_scheduling_returns_an_asyncio_handle(loop, how):
     assert not isinstance(handle, asyncio.TimerHandle)
 
 
+@differs(
+    from_=UVLOOP,
+    what="what `call_later` and `call_at` return",
+    they="is no `asyncio.TimerHandle`",
+    evenloop="is one",
+)
 @pytest.mark.parametrize("how", ["call_later", "call_at"])
 def test_timers_return_an_asyncio_timer_handle(loop, how):
     handle = getattr(loop, how)(0, callback)
@@ -124,6 +137,12 @@ def test_cancelled_handle_shows_no_callback(loop):
     assert handle._args is None
 
 
+@differs(
+    from_=UVLOOP,
+    what="`handle._callback`, `handle._args`",
+    they="do not exist",
+    evenloop="hold what will be called",
+)
 def test_a_handle_keeps_its_callback_and_arguments(loop):
     handle = loop.call_soon(callback, 1, 2)
     assert handle._callback is callback
@@ -160,6 +179,12 @@ def test_handles_are_hashable(loop):
     timer.cancel()
 
 
+@differs(
+    from_=UVLOOP,
+    what="comparing timer handles",
+    they="is not possible",
+    evenloop="goes by their time",
+)
 def test_timer_handles_compare_by_their_time(loop):
     early, late = loop.call_at(10, callback), loop.call_at(20, callback)
     same = loop.call_at(10, callback)

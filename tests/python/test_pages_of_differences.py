@@ -113,10 +113,9 @@ def test_a_marker_leaves_its_test_as_it_was():
     def test():
         return 5
 
-    marked = differences.differs(
-        from_=(differences.UVLOOP, differences.WINDOWS), what="w", they="t", evenloop="e"
-    )(test)
-    assert marked is test
+    mark = differences.differs
+    loops = (differences.UVLOOP, differences.WINDOWS)
+    assert mark(from_=loops, what="w", they="t", evenloop="e")(test) is test
     assert test() == 5
     assert test.differs_from == {
         differences.UVLOOP,

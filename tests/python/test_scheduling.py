@@ -9,6 +9,7 @@ import math
 
 import pytest
 import support
+from differences import UVLOOP, differs
 
 variable = contextvars.ContextVar("variable", default="unset")
 
@@ -95,6 +96,12 @@ def test_self_rescheduling_callback_starves_neither_timers_nor_sockets(loop, run
         run(main())
 
 
+@differs(
+    from_=UVLOOP,
+    what="`call_later(0, ...)` before a `call_soon`",
+    they="runs the timer first",
+    evenloop="runs what was called soon first, as asyncio does",
+)
 def test_call_later_zero_does_not_overtake_call_soon(loop):
     ran = []
     loop.call_later(0, ran.append, "timer")
@@ -113,6 +120,12 @@ def test_call_later_zero_runs_after_what_is_already_queued(loop):
     assert ran == ["soon", "timer"]
 
 
+@differs(
+    from_=UVLOOP,
+    what="`call_later` with a delay that is not positive",
+    they="returns a Handle without `when()`",
+    evenloop="returns a TimerHandle",
+)
 def test_negative_delay_is_due_at_once(loop, run):
     async def main():
         future = loop.create_future()
@@ -138,6 +151,12 @@ def test_timers_fire_in_order_of_their_time(loop, run):
     run(main())
 
 
+@differs(
+    from_=UVLOOP,
+    what="timers",
+    they="go by whole milliseconds, and may run up to one early",
+    evenloop="go by nanoseconds, and are never early",
+)
 @pytest.mark.parametrize("delay", [0.0004, 0.0014, 0.0024, 0.0103, 0.0156])
 def test_timer_is_never_early(loop, run, delay):
     async def main():
@@ -151,6 +170,12 @@ def test_timer_is_never_early(loop, run, delay):
     run(main())
 
 
+@differs(
+    from_=UVLOOP,
+    what="`TimerHandle.when()`",
+    they="is rounded to milliseconds",
+    evenloop="is the time that was given",
+)
 def test_when_is_the_exact_time_that_was_given(loop):
     when = loop.time() + 1234.5678901
     handle = loop.call_at(when, print)
@@ -224,6 +249,12 @@ def test_thousands_of_cancelled_timers_leave_the_others_alone(loop, run):
     run(main())
 
 
+@differs(
+    from_=UVLOOP,
+    what="`call_later(inf, ...)`",
+    they="is cut to a hundred years",
+    evenloop="stays infinite",
+)
 @pytest.mark.parametrize("delay", [math.inf, 1e300, 1e12, 2**40, 86400 * 365 * 300])
 def test_infinite_and_huge_delays_are_legal(loop, run, delay):
     handle = loop.call_later(delay, print)
@@ -318,6 +349,12 @@ def test_sleep_zero_yields_once(loop, run):
     run(main())
 
 
+@differs(
+    from_=UVLOOP,
+    what="the order of a turn",
+    they="may run a due timer before what was called soon",
+    evenloop="ready callbacks, then input and output, then timers",
+)
 def test_timers_come_after_ready_callbacks_and_io(loop, run):
     """I/O that a callback itself causes may be delivered in its turn or the next (docs/adr)."""
     ours, peer = support.tcp_pair()

@@ -11,6 +11,7 @@ import threading
 
 import pytest
 import support
+from differences import UVLOOP, differs
 
 NO_HANDLERS = pytest.mark.absent("signal-handlers-on-windows", "windows")
 
@@ -49,6 +50,12 @@ def test_signal_wakes_an_idle_loop(loop):
     loop.remove_signal_handler(signal.SIGUSR1)
 
 
+@differs(
+    from_=UVLOOP,
+    what="a signal that arrives before the loop runs",
+    they="waits for the next signal",
+    evenloop="is delivered when the loop runs",
+)
 @NO_HANDLERS
 def test_signal_before_the_loop_runs_is_delivered(loop):
     loop.add_signal_handler(signal.SIGUSR1, loop.stop)
@@ -109,6 +116,12 @@ def test_sigint_handler_replaces_keyboard_interrupt_and_gives_it_back(loop, run)
     run(main())
 
 
+@differs(
+    from_=UVLOOP,
+    what="`add_signal_handler(SIGCHLD, ...)`",
+    they="raises RuntimeError",
+    evenloop="works",
+)
 @NO_HANDLERS
 def test_sigchld_is_free_to_be_handled(loop, run):
     async def main():
@@ -122,6 +135,12 @@ def test_sigchld_is_free_to_be_handled(loop, run):
     run(main())
 
 
+@differs(
+    from_=UVLOOP,
+    what="signal handlers after `loop.close()`",
+    they="stay installed",
+    evenloop="are given back",
+)
 @NO_HANDLERS
 def test_closing_the_loop_restores_the_signals(loop_factory):
     loop = loop_factory()

@@ -11,6 +11,7 @@ import ssl
 
 import pytest
 import support
+from differences import UVLOOP, differs
 
 MIB = 1 << 20
 
@@ -29,6 +30,12 @@ def udp_socket():
     return sock
 
 
+@differs(
+    from_=UVLOOP,
+    what="`sock_recv` of data that waits",
+    they="takes a turn",
+    evenloop="finishes in its first step",
+)
 def test_recv_of_waiting_data_finishes_in_its_first_step(loop, run, pair):
     ours, peer = pair
 
@@ -305,6 +312,12 @@ def test_connect_resolves_names(loop, run):
     run(main())
 
 
+@differs(
+    from_=UVLOOP,
+    what="`sock_connect` to a numeric address",
+    they="connects in a later turn",
+    evenloop="connects in its first step",
+)
 def test_connect_to_a_number_starts_in_its_first_step(loop, run):
     async def main():
         with support.listening() as (listener, address), socket.socket() as sock:
@@ -337,6 +350,12 @@ def test_refused_connect_names_the_address(loop, run):
         run(main())
 
 
+@differs(
+    from_=UVLOOP,
+    what="`sock_recvfrom`, `sock_recvfrom_into`, `sock_sendto`",
+    they="raise NotImplementedError",
+    evenloop="work",
+)
 def test_datagrams_go_both_ways(loop, run):
     async def main():
         with udp_socket() as one, udp_socket() as two:
@@ -387,6 +406,12 @@ def test_blocking_socket_is_refused_in_debug(name):
         assert support.raised_by(use) == ("ValueError", "the socket must be non-blocking")
 
 
+@differs(
+    from_=UVLOOP,
+    what="an `ssl.SSLSocket` given to the `sock_*` coroutines",
+    they="is taken, and may hang",
+    evenloop="TypeError at once, as in asyncio",
+)
 @pytest.mark.parametrize("name", CALLS)
 def test_tls_socket_is_refused(name):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -11,7 +11,7 @@ import threading
 
 import pytest
 import support
-from differences import SELECTOR, differs
+from differences import SELECTOR, UVLOOP, differs
 
 MIB = 1 << 20
 PIPE = asyncio.subprocess.PIPE
@@ -360,6 +360,12 @@ class Events(asyncio.SubprocessProtocol):
         self.ended.set_result(exc)
 
 
+@differs(
+    from_=UVLOOP,
+    what="transports",
+    they="are no instances of `asyncio.Transport`, `asyncio.SubprocessTransport`",
+    evenloop="are",
+)
 def test_protocol_sees_events_in_order(loop, run):
     async def main():
         transport, protocol = await loop.subprocess_exec(
@@ -399,6 +405,12 @@ def test_closing_the_transport_kills_the_child(loop, run):
     run(main())
 
 
+@differs(
+    from_=UVLOOP,
+    what="writing to a child that has ended",
+    they="raises RuntimeError in `write()`",
+    evenloop="raises BrokenPipeError or ConnectionResetError in `drain()`",
+)
 def test_write_to_a_child_that_ended_raises_on_drain_only(loop, run):
     async def main():
         process = await python("pass", stdout=DEVNULL, stderr=DEVNULL)
@@ -482,6 +494,12 @@ def test_popen_options_of_posix_are_passed_on(loop, run):
     run(main())
 
 
+@differs(
+    from_=UVLOOP,
+    what="the standard streams of a child",
+    they="are sockets",
+    evenloop="are pipes",
+)
 @pytest.mark.absent("kinds-of-pipes", "windows")
 def test_streams_of_the_child_are_pipes(loop, run):
     async def main():

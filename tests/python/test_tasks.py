@@ -9,6 +9,7 @@ import warnings
 
 import pytest
 import support
+from differences import UVLOOP, differs
 
 
 def test_create_task_gives_an_asyncio_task(loop, run):
@@ -32,6 +33,12 @@ def test_create_future_gives_an_asyncio_future(loop):
     future.cancel()
 
 
+@differs(
+    from_=UVLOOP,
+    what="a replaced `asyncio.Task`",
+    they="is not used by `create_task`",
+    evenloop="is used",
+)
 def test_task_class_is_looked_up_when_a_task_is_made(loop, monkeypatch):
     class Own(asyncio.Task):
         pass
@@ -64,6 +71,12 @@ def test_task_factory_makes_the_tasks(loop, run):
     assert len(made) >= 3
 
 
+@differs(
+    from_=UVLOOP,
+    what="`asyncio.eager_task_factory`",
+    they="is called with `eager_start=None`, and tasks do not start eagerly",
+    evenloop="works",
+)
 @pytest.mark.since(3, 12)
 def test_eager_tasks_run_at_once(loop, run):
     loop.set_task_factory(asyncio.eager_task_factory)

@@ -10,6 +10,7 @@ import socket
 
 import pytest
 import support
+from differences import UVLOOP, differs
 from support import BufferedRecorder, Recorder, transport_and_socket
 
 MIB = 1 << 20
@@ -227,6 +228,12 @@ def test_other_connections_are_served_while_one_streams(loop, run):
     run(main())
 
 
+@differs(
+    from_=UVLOOP,
+    what="`transport.get_extra_info('socket')`",
+    they="is a class of its own (PseudoSocket)",
+    evenloop="is an `asyncio.trsock.TransportSocket`",
+)
 def test_extra_info(loop, run):
     async def main():
         ours, peer = support.tcp_pair()

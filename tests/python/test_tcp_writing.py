@@ -12,7 +12,7 @@ import socket
 
 import pytest
 import support
-from differences import UNIX, differs
+from differences import UNIX, UVLOOP, differs
 from support import Recorder, transport_and_socket
 
 MIB = 1 << 20
@@ -192,6 +192,12 @@ def test_writelines_mixes_with_write(loop, run):
     run(main())
 
 
+@differs(
+    from_=UVLOOP,
+    what="`get_write_buffer_limits()`",
+    they="returns `(16, 65536)`",
+    evenloop="returns `(16384, 65536)`",
+)
 def test_default_watermarks(loop, run):
     async def main():
         async with transport_and_socket() as (transport, _, _):
@@ -435,6 +441,12 @@ def test_write_from_outside_the_running_loop_is_sent_at_once(loop):
     peer.close()
 
 
+@differs(
+    from_=UVLOOP,
+    what="`get_write_buffer_size()` after `abort()`",
+    they="counts what will never be sent",
+    evenloop="is 0",
+)
 def test_abort_drops_the_buffer(loop, run):
     async def main():
         async with transport_and_socket(small_buffers=True) as (transport, protocol, peer):
@@ -508,6 +520,12 @@ def test_closing_within_each_callback_loses_the_connection_once(loop, run, first
     run(main())
 
 
+@differs(
+    from_=UVLOOP,
+    what="`write()` after the connection is lost",
+    they="raises RuntimeError",
+    evenloop="is dropped, with a warning from the fifth on",
+)
 def test_write_after_close_or_loss_is_dropped_silently(loop, run, caplog):
     async def main():
         async with transport_and_socket() as (transport, protocol, peer):
@@ -609,6 +627,12 @@ def test_write_eof_right_after_small_writes(loop, run):
     run(main())
 
 
+@differs(
+    from_=UVLOOP,
+    what="`write_eof()` after the connection is lost",
+    they="raises RuntimeError",
+    evenloop="is harmless",
+)
 def test_write_eof_after_close_is_harmless(loop, run):
     async def main():
         async with transport_and_socket() as (transport, protocol, _):
@@ -676,6 +700,12 @@ def test_nodelay_is_set_on_both_ends(loop, run):
     run(main())
 
 
+@differs(
+    from_=UVLOOP,
+    what="attributes of a transport",
+    they="are read-only (`transport.write = ...`)",
+    evenloop="can be set, and a patched `write` is what gets called",
+)
 def test_patched_write_is_what_gets_called(loop, run):
     async def main():
         async with transport_and_socket() as (transport, _, _):
@@ -690,6 +720,12 @@ def test_patched_write_is_what_gets_called(loop, run):
     run(main())
 
 
+@differs(
+    from_=UVLOOP,
+    what="`get_extra_info('socket').shutdown()`",
+    they="raises TypeError",
+    evenloop="comes after what was written",
+)
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_shutdown_through_the_socket_comes_after_what_was_written(loop, run, when):
     async def main():

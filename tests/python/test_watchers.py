@@ -8,7 +8,7 @@ import socket
 
 import pytest
 import support
-from differences import PROACTOR, differs
+from differences import PROACTOR, UVLOOP, differs
 
 
 @pytest.fixture
@@ -83,6 +83,12 @@ def test_writer_is_called_while_there_is_room(loop, run, pair):
     run(main())
 
 
+@differs(
+    from_=UVLOOP,
+    what="`remove_reader`, `remove_writer`",
+    they="return None",
+    evenloop="tell whether there was one",
+)
 def test_removing_tells_whether_there_was_one(loop, pair):
     ours, _ = pair
     assert loop.remove_reader(ours) is False
@@ -202,6 +208,12 @@ def test_watching_does_not_change_the_sockets_blocking_mode(loop):
             assert ours.gettimeout() == timeout
 
 
+@differs(
+    from_=UVLOOP,
+    what="`add_reader` on a blocking socket",
+    they="makes it non-blocking behind its back",
+    evenloop="leaves it as it is",
+)
 def test_blocking_socket_stays_blocking_in_the_kernel(loop):
     ours, peer = support.tcp_pair()
     with ours, peer:
