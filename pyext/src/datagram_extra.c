@@ -205,7 +205,7 @@ typedef enum name {
     NAME_EXTRA,
     NAME_CLOSING,
     NAME_CONN_LOST,
-    NAME_BUFFER,
+    NAME_QUEUE, /* not NAME_BUFFER: a type of Windows' nb30.h */
     NAME_BUFFER_SIZE,
     NAME_PAUSED,
     NAME_PROTOCOL_PAUSED,
@@ -257,7 +257,7 @@ static PyObject *get_name(PyObject *op, void *closure) {
         bool lost = self->sock == NULL || self->datagram.lost_queued;
         return PyLong_FromUnsignedLong((unsigned long)lost + self->dropped_sends);
     }
-    case NAME_BUFFER:
+    case NAME_QUEUE:
         return queue_as_list(self);
     case NAME_BUFFER_SIZE:
         return PyLong_FromSize_t(queued(self));
@@ -306,7 +306,7 @@ PyGetSetDef ev_datagram_getset[] = {
     {"_extra", get_name, set_extra, NULL, (void *)NAME_EXTRA},
     {"_closing", get_name, NULL, NULL, (void *)NAME_CLOSING},
     {"_conn_lost", get_name, NULL, NULL, (void *)NAME_CONN_LOST},
-    {"_buffer", get_name, NULL, NULL, (void *)NAME_BUFFER},
+    {"_buffer", get_name, NULL, NULL, (void *)NAME_QUEUE},
     {"_buffer_size", get_name, NULL, NULL, (void *)NAME_BUFFER_SIZE},
     {"_paused", get_name, NULL, NULL, (void *)NAME_PAUSED},
     {"_protocol_paused", get_name, NULL, NULL, (void *)NAME_PROTOCOL_PAUSED},
