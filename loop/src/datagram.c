@@ -397,6 +397,9 @@ int el_datagram_open(el_datagram_t *datagram, el_loop_t *loop, es_sock_t fd,
     if (code == 0) {
         code = es_sock_adopt_datagram(fd);
     }
+    if (code == 0) {
+        code = es_sock_enable_recv(fd);
+    }
     el_poll_t *poll = NULL;
     if (code == 0) {
         code = el__poll_open_socket(loop, fd, &poll);

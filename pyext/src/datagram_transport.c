@@ -322,11 +322,11 @@ static int complete_sockname(ev_datagram_t *self) {
     if (known != Py_None) {
         return known == NULL ? -1 : 0;
     }
-    es_addr_t addr;
-    if (es_sock_name((es_sock_t)self->fileno, &addr) != 0) {
+    if (self->family == AF_UNIX) {
         return 0;
     }
-    PyObject *name = ev_address_new(&addr);
+    PyObject *name = self->family == AF_INET ? Py_BuildValue("(si)", "0.0.0.0", 0)
+                                             : Py_BuildValue("(siii)", "::", 0, 0, 0);
     int code = name == NULL ? -1 : PyDict_SetItem(self->extra, self->state->str_sockname, name);
     Py_XDECREF(name);
     return code;

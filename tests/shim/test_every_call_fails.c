@@ -181,7 +181,7 @@ static void exchange_datagrams(void) {
     if (!failed(es_sock_open(real_inet, real_dgram, 0, 0, &here)) &&
         !failed(es_sock_open(real_inet, real_dgram, 0, 0, &there)) &&
         !failed(es_sock_adopt_datagram(there)) && !failed(es_sock_bind(there, &destination)) &&
-        !failed(es_sock_name(there, &destination))) {
+        !failed(es_sock_name(there, &destination)) && !failed(es_sock_enable_recv(there))) {
         (void)(persist(send_datagram, here, REAL_WRITE) ||
                persist(hear_datagram, there, REAL_READ) || persist(send_empty, here, REAL_WRITE) ||
                persist(hear_datagram, there, REAL_READ));

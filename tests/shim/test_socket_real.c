@@ -448,6 +448,38 @@ static void a_connected_datagram_socket_speaks_to_one_peer(void **state) {
     assert_code(es_sock_close(here), 0);
 }
 
+static void receiving_may_begin_before_there_is_an_address(void **state) {
+    for (int version = 4; version <= 6; version += 2) {
+        es_addr_t addr;
+        es_addr_t from;
+        es_sock_t there = datagram_on(&addr);
+        es_sock_t here;
+        char heard[8];
+        size_t done;
+
+        (void)state;
+        if (version == 6 && !real_has_ipv6()) {
+            assert_code(es_sock_close(there), 0);
+            continue;
+        }
+        assert_code(es_sock_open(version == 4 ? real_inet : real_inet6, real_dgram, 0, 0, &here),
+                    0);
+        assert_code(es_sock_recvfrom(here, heard, sizeof(heard), &done, &from), ES_EAGAIN);
+        assert_code(es_sock_enable_recv(here), 0);
+        assert_code(es_sock_enable_recv(here), 0);
+        if (version == 4) {
+            assert_code(es_sock_sendto(here, "hi", 2, &addr, &done), 0);
+            assert_code(hear_from(there, heard, sizeof(heard), &done, &from), 0);
+            assert_code(es_sock_sendto(there, "back", 4, &from, &done), 0);
+            assert_code(hear_from(here, heard, sizeof(heard), &done, &from), 0);
+            assert_int_equal(done, 4);
+            assert_int_equal(real_port(&from), real_port(&addr));
+        }
+        assert_code(es_sock_close(there), 0);
+        assert_code(es_sock_close(here), 0);
+    }
+}
+
 static void what_is_wrong_is_said(void **state) {
     es_addr_t addr;
     es_addr_t busy;
@@ -513,6 +545,7 @@ int main(void) {
         cmocka_unit_test(datagrams_keep_their_bounds),
         cmocka_unit_test(udp_recv_survives_icmp_unreachable),
         cmocka_unit_test(a_connected_datagram_socket_speaks_to_one_peer),
+        cmocka_unit_test(receiving_may_begin_before_there_is_an_address),
         cmocka_unit_test(what_is_wrong_is_said),
         cmocka_unit_test(nothing_leaks),
     };

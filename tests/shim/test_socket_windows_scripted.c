@@ -373,6 +373,41 @@ static void a_long_datagram_is_cut_without_error(void **state) {
     script_finish();
 }
 
+static void a_datagram_socket_without_address_gets_one_to_receive(void **state) {
+    char heard[4];
+    size_t done = UNTOUCHED;
+    es_addr_t from;
+
+    (void)state;
+    {
+        PLAY(DO(getsockname), DO(getsockname, FAILS(10038)),
+             /* IPv4 */
+             DO(getsockname, FAILS(10022)), WANT(bind, 0),
+             /* IPv6 */
+             DO(getsockname, FAILS(10022)), WANT(bind, 0, FAILS(10014)), WANT(bind, 0),
+             /* another family */
+             DO(getsockname, FAILS(10022)), WANT(bind, 0, FAILS(10047)),
+             WANT(bind, 0, FAILS(10014)),
+             /* no port is free */
+             DO(getsockname, FAILS(10022)), WANT(bind, 0, FAILS(10055)));
+        for (int i = 0; i < 5; i++) {
+            assert_code(es_sock_enable_recv(SOCK), 0);
+        }
+        assert_code(es_sock_enable_recv(SOCK), ES_ENOBUFS);
+        script_finish();
+    }
+    {
+        PLAY(DO(recvfrom, FAILS(10022)), TYPE_IS(SOCK_DGRAM), DO(getsockname, FAILS(10022)),
+             WANT(bind, 0), DO(recv, FAILS(10022)), TYPE_IS(SOCK_DGRAM), DO(getsockname),
+             DO(recv, FAILS(10022)), TYPE_IS(SOCK_STREAM));
+        assert_code(es_sock_recvfrom(SOCK, heard, sizeof(heard), &done, &from), ES_EAGAIN);
+        assert_code(es_sock_recv(SOCK, heard, sizeof(heard), &done), ES_EINVAL);
+        assert_code(es_sock_recv(SOCK, heard, sizeof(heard), &done), ES_EINVAL);
+        assert_int_equal(done, UNTOUCHED);
+        script_finish();
+    }
+}
+
 static void udp_recv_survives_icmp_unreachable(void **state) {
     char heard[8];
     size_t done = 0;
@@ -578,6 +613,7 @@ int main(void) {
         cmocka_unit_test(receiving_is_one_call),
         cmocka_unit_test(an_empty_receive_is_the_end_of_a_stream_only),
         cmocka_unit_test(a_long_datagram_is_cut_without_error),
+        cmocka_unit_test(a_datagram_socket_without_address_gets_one_to_receive),
         cmocka_unit_test(udp_recv_survives_icmp_unreachable),
         cmocka_unit_test(a_connected_udp_recv_tells_of_the_refusal),
         cmocka_unit_test(icmp_without_end_gives_others_their_turn),

@@ -100,8 +100,8 @@ struct el_datagram {
     el_reason_t reason;
 };
 
-/* Takes a non-blocking datagram socket, bound or connected or neither. Applies what
- * es_sock_adopt_datagram does. Not reading yet. 0; el_poll_open's errors, ES_ENOMEM, ES_EBUSY:
+/* Takes a non-blocking datagram socket, bound or connected or neither. Applies
+ * es_sock_adopt_datagram and es_sock_enable_recv. Not reading yet. 0; el_poll_open's errors, ES_ENOMEM, ES_EBUSY:
  * another owner has this descriptor. The descriptor stays the owner's. */
 int el_datagram_open(el_datagram_t *datagram, el_loop_t *loop, es_sock_t fd,
                      const el_datagram_ops_t *ops);

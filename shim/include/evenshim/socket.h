@@ -68,6 +68,13 @@ ES_API int es_sock_adopt(es_sock_t sock);
 /* The same for a socket that is known to be of a datagram type: saves asking the system. */
 ES_API int es_sock_adopt_datagram(es_sock_t sock);
 
+/* Makes a datagram socket that has neither been bound nor connected fit to be received on, or
+ * watched for it: Windows refuses that (WSAEINVAL) until the socket has an address, so it gets the
+ * wildcard one with a port of the system's choice, as its first sendto would give it. Elsewhere it
+ * waits without one, and nothing happens; nor does it to a socket that has an address. A receive
+ * that meets such a socket does this too. To be called after a bind of one's own, if any. */
+ES_API int es_sock_enable_recv(es_sock_t sock);
+
 /* Closes a descriptor. Never reports EINTR: the descriptor is gone when this returns, whatever the
  * system said. */
 ES_API int es_sock_close(es_sock_t sock);

@@ -166,6 +166,11 @@ int es_sock_adopt_datagram(es_sock_t sock) {
     return es_sock_adopt(sock);
 }
 
+int es_sock_enable_recv(es_sock_t sock) {
+    (void)sock; /* an address is needed for nothing but being sent to */
+    return 0;
+}
+
 int es_sock_close(es_sock_t sock) {
     /* Linux frees the descriptor before anything can fail, and says so for EINTR in close(2); the
      * others do the same in all but historic cases. A second close could hit another thread's. */

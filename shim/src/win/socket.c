@@ -93,6 +93,39 @@ static int is_connected(SOCKET sock) {
     return es__sys.getpeername(sock, native_addr(&peer), &size) == 0;
 }
 
+static int lacks_address(SOCKET sock) {
+    es_addr_t own;
+    int size = (int)sizeof(own.storage);
+
+    return es__sys.getsockname(sock, native_addr(&own), &size) != 0 &&
+           es__sys.WSAGetLastError() == WSAEINVAL;
+}
+
+/* Binds to the wildcard address of a family. 0, or the reason. */
+static int bind_any(SOCKET sock, unsigned short family) {
+    es_addr_t any = {.size = family == AF_INET ? sizeof(struct sockaddr_in)
+                                               : sizeof(struct sockaddr_in6)};
+
+    native_addr(&any)->sa_family = family;
+    return es__sys.bind(sock, native_addr(&any), (int)any.size) == 0 ? 0
+                                                                     : es__sys.WSAGetLastError();
+}
+
+static int refuses_family(int reason) {
+    return reason == WSAEFAULT || reason == WSAEAFNOSUPPORT;
+}
+
+/* The family is not asked for: the address of a wrong one is refused, as a bad pointer or as what
+ * it is. A socket that takes neither cannot be helped. */
+static int give_address(SOCKET sock) {
+    int reason = bind_any(sock, AF_INET);
+
+    if (refuses_family(reason)) {
+        reason = bind_any(sock, AF_INET6);
+    }
+    return reason == 0 || refuses_family(reason) ? 0 : fail_with(reason, ES_OP_BIND, "bind");
+}
+
 static int set_nonblocking(SOCKET sock, int on) {
     u_long mode = on != 0;
 
@@ -186,6 +219,11 @@ int es_sock_adopt(es_sock_t sock) {
 
 int es_sock_adopt_datagram(es_sock_t sock) {
     return set_icmp_reports((SOCKET)sock);
+}
+
+int es_sock_enable_recv(es_sock_t sock) {
+    /* What else is wrong with a socket, its next call tells. */
+    return lacks_address((SOCKET)sock) ? give_address((SOCKET)sock) : 0;
 }
 
 int es_sock_close(es_sock_t sock) {
@@ -336,6 +374,11 @@ static int explain_receive(SOCKET sock, es_op_t op, const char *call) {
     }
     if (reason == WSAEMSGSIZE) {
         return ES_OK;
+    }
+    if (reason == WSAEINVAL && keeps_datagrams(sock) && lacks_address(sock)) {
+        int code = give_address(sock);
+
+        return code != 0 ? code : ES_EAGAIN;
     }
     if ((reason == WSAECONNRESET || reason == WSAENETRESET) && keeps_datagrams(sock)) {
         if (reason == WSAENETRESET || !is_connected(sock)) {
