@@ -64,6 +64,69 @@ PyObject *ev_address_new(const es_addr_t *addr) {
     }
 }
 
+/* A number of a tuple, if it is a plain one from 0 to max; -1: it is not. */
+static long number_at(PyObject *tuple, Py_ssize_t index, long max) {
+    PyObject *number = PyTuple_GET_ITEM(tuple, index);
+    int overflow = 0;
+    long value = PyLong_CheckExact(number) ? PyLong_AsLongAndOverflow(number, &overflow) : -1;
+    return overflow == 0 && value >= 0 && value <= max ? value : -1;
+}
+
+/* The host of a tuple, if it is ASCII text without surprises; else NULL. */
+static const char *host_of(PyObject *address) {
+    PyObject *host = PyTuple_GET_ITEM(address, 0);
+    if (!PyUnicode_CheckExact(host) || !PyUnicode_IS_ASCII(host)) {
+        return NULL;
+    }
+    Py_ssize_t size;
+    const char *text = PyUnicode_AsUTF8AndSize(host, &size);
+    if (text == NULL) {
+        PyErr_Clear();
+        return NULL;
+    }
+    return strlen(text) == (size_t)size ? text : NULL;
+}
+
+static bool read_inet4(PyObject *address, const char *host, es_addr_t *to) {
+    struct sockaddr_in in;
+    long port = number_at(address, 1, 0xffff);
+    if (PyTuple_GET_SIZE(address) != 2 || port < 0 || uv_ip4_addr(host, (int)port, &in) != 0) {
+        return false;
+    }
+    memcpy(to->storage.bytes, &in, sizeof in);
+    to->size = sizeof in;
+    return true;
+}
+
+static bool read_inet6(PyObject *address, const char *host, es_addr_t *to) {
+    struct sockaddr_in6 in6;
+    Py_ssize_t count = PyTuple_GET_SIZE(address);
+    long port = number_at(address, 1, 0xffff);
+    long flow = count > 2 ? number_at(address, 2, 0xfffff) : 0;
+    long scope = count > 3 ? number_at(address, 3, 0x7fffffff) : 0;
+    if (count > 4 || port < 0 || flow < 0 || scope < 0 || strchr(host, '%') != NULL ||
+        uv_ip6_addr(host, (int)port, &in6) != 0) {
+        return false;
+    }
+    in6.sin6_flowinfo = htonl((uint32_t)flow);
+    in6.sin6_scope_id = (uint32_t)scope;
+    memcpy(to->storage.bytes, &in6, sizeof in6);
+    to->size = sizeof in6;
+    return true;
+}
+
+bool ev_address_read(int family, PyObject *address, es_addr_t *to) {
+    if ((family != AF_INET && family != AF_INET6) || !PyTuple_CheckExact(address) ||
+        PyTuple_GET_SIZE(address) < 2) {
+        return false;
+    }
+    const char *host = host_of(address);
+    if (host == NULL) {
+        return false;
+    }
+    return family == AF_INET ? read_inet4(address, host, to) : read_inet6(address, host, to);
+}
+
 /* 1: *out is int(fileobj.fileno()). 0: it has none, in one of the ways that selectors takes for
  * "invalid". -1: an error. */
 static int ask_fileno(ev_state_t *state, PyObject *fileobj, PyObject **out) {

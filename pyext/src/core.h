@@ -206,6 +206,11 @@ static inline PyObject *ev_reason_new(ev_state_t *state, el_reason_t reason) {
 /* The Python form of an address as the socket module gives it: ('127.0.0.1', 80), ('::1', 80, 0,
  * 0), 'path' or b'\0abstract'. */
 PyObject *ev_address_new(const es_addr_t *addr);
+/* The system's form of an internet address as the socket module takes it. Only what cannot mean
+ * anything else: an exact tuple of an exact str, a numeric host, and exact ints. false, without an
+ * exception: everything else (host names, paths, mistakes), which is left to the socket object, so
+ * that its rules and its errors stay the running Python's. */
+bool ev_address_read(int family, PyObject *address, es_addr_t *to);
 /* The descriptor of an int or an object with fileno(); ValueError texts as in selectors ('Invalid
  * file object: ...', 'Invalid file descriptor: ...'). 0 or -1. */
 int ev_fileno(ev_state_t *state, PyObject *fileobj, es_sock_t *fd);

@@ -30,14 +30,19 @@ static ev_attempt_t outcome_of_call(PyObject *value, PyObject **result) {
     return EV_ATTEMPT_FAILED;
 }
 
-/* Whether ev_address_new and evenshim know this socket's addresses. */
-static bool internet_family(ev_sock_op_t *self) {
+static long family_of(ev_sock_op_t *self) {
     PyObject *descriptor = self->loop->state->socket_family;
     PyObject *value =
         Py_TYPE(descriptor)->tp_descr_get(descriptor, self->sock, (PyObject *)Py_TYPE(self->sock));
     long family = value == NULL ? -1 : PyLong_AsLong(value);
     Py_XDECREF(value);
     PyErr_Clear();
+    return family;
+}
+
+/* Whether ev_address_new and evenshim know this socket's addresses. */
+static bool internet_family(ev_sock_op_t *self) {
+    long family = family_of(self);
     return family == AF_INET || family == AF_INET6;
 }
 
@@ -257,9 +262,35 @@ static ev_attempt_t try_sendall(ev_sock_op_t *self, PyObject **result) {
     return self->view.len == 0 ? send_by_method(self, result) : send_rest(self, fd, result);
 }
 
-static ev_attempt_t try_sendto(ev_sock_op_t *self, PyObject **result) {
+static ev_attempt_t sendto_by_method(ev_sock_op_t *self, PyObject **result) {
     return outcome_of_call(
         PyObject_CallMethod(self->sock, "sendto", "OO", self->args[0], self->args[1]), result);
+}
+
+static ev_attempt_t try_sendto(ev_sock_op_t *self, PyObject **result) {
+    es_sock_t fd;
+    es_addr_t to;
+    Py_buffer view;
+    if (!ev_sock_op_direct(self, &fd) ||
+        !ev_address_read((int)family_of(self), self->args[1], &to)) {
+        return sendto_by_method(self, result);
+    }
+    if (PyObject_GetBuffer(self->args[0], &view, PyBUF_SIMPLE) < 0) {
+        PyErr_Clear();
+        return sendto_by_method(self, result);
+    }
+    size_t done = 0;
+    int code = 0;
+    bool allowed = PySys_Audit("socket.sendto", "OO", self->sock, self->args[1]) == 0;
+    if (allowed) {
+        code = es_sock_sendto(fd, view.buf, (size_t)view.len, &to, &done);
+    }
+    PyBuffer_Release(&view);
+    if (!allowed || code != 0) {
+        return allowed ? outcome(self, code) : EV_ATTEMPT_FAILED;
+    }
+    *result = PyLong_FromSize_t(done);
+    return *result == NULL ? EV_ATTEMPT_FAILED : EV_ATTEMPT_DONE;
 }
 
 /* (connection, address) by the object's own accept(); the connection is made non-blocking. */
