@@ -56,6 +56,7 @@ static void release_poll(el_datagram_t *datagram) {
         }
     }
     el_datagram_set_owner(datagram, NULL);
+    el__poll_unbind(poll, datagram);
     datagram->poll = NULL;
     el_poll_close(poll);
 }
@@ -377,6 +378,15 @@ void el_datagram_set_water(el_datagram_t *datagram, size_t high, size_t low) {
 
 /* Life. */
 
+/* Somebody closed the descriptor, and its number is another's by now. */
+static void on_orphaned(el_poll_t *poll, void *ctx) {
+    (void)poll;
+    el_datagram_t *datagram = ctx;
+    datagram->fd = ES_SOCK_INVALID;
+    el_reason_t reason = {ES_EBADF, 0};
+    el_datagram_abort(datagram, reason);
+}
+
 static int ensure_buffer(el_loop_t *loop) {
     if (loop->datagram_buffer == NULL) {
         loop->datagram_buffer = es_malloc(EL_DATAGRAM_SIZE_MAX);
@@ -412,6 +422,8 @@ int el_datagram_open(el_datagram_t *datagram, el_loop_t *loop, es_sock_t fd,
         return ES_EBUSY;
     }
     datagram->poll = poll;
+    poll->orphaned = on_orphaned;
+    poll->orphaned_ctx = datagram;
     el_datagram_set_owner(datagram, datagram);
     el__attach(loop, &datagram->attached, detach_datagram);
     return 0;

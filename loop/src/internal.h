@@ -96,6 +96,13 @@ static inline bool el__poll_serves(const el_poll_t *poll, el_direction_t directi
     return el_poll_get(poll, direction, &ctx) != NULL && ctx == owner;
 }
 
+/* The system has just given out this number, so whoever watches it holds a descriptor that was
+ * closed: takes it away from them. */
+void el__poll_orphan(el_loop_t *loop, es_sock_t fd);
+
+/* Makes the poll set anew if that is due. */
+void el__polls_renew(el_loop_t *loop);
+
 /* Whether the event being delivered was an error or a hang-up, not plain readiness. */
 bool el__poll_hung_up(const el_poll_t *poll);
 
@@ -127,9 +134,21 @@ struct el_poll {
     int armed; /* what libuv was told: UV_READABLE | UV_WRITABLE */
     bool known_socket;
     bool hung_up;
+    bool renewed; /* the system is to be told again */
+    bool lost;    /* the system refuses the descriptor: called once, then silent */
+    /* What an exclusive owner wants to be called when el__poll_orphan comes, or NULL. */
+    void (*orphaned)(struct el_poll *poll, void *ctx);
+    void *orphaned_ctx;
     el_poll_t *next;  /* on loop->polls_dirty or polls_broken */
     el_poll_t **link; /* what points to this one; NULL: on neither */
 };
+
+static inline void el__poll_unbind(el_poll_t *poll, const void *ctx) {
+    if (poll->orphaned_ctx == ctx) {
+        poll->orphaned = NULL;
+        poll->orphaned_ctx = NULL;
+    }
+}
 
 /* poll_registry.c */
 el_poll_t *el__registry_find(const el_loop_t *loop, es_sock_t fd);
@@ -140,6 +159,21 @@ void el__registry_remove(el_loop_t *loop, el_poll_t *poll);
 
 /* uv_poll_init without its side effects on the descriptor. 0 or a code of evenshim. */
 int el__os_poll_init(uv_loop_t *uv, uv_poll_t *handle, es_sock_t fd, bool known_socket);
+
+/* linux/poll.c or poll_plain.c */
+
+/* uv_poll_start, uv_poll_stop and uv_close, whatever has become of the descriptor. `stale` is set to
+ * true, else left alone, when the poll set no longer knew the descriptor by its number: what it
+ * stood for may still be in the set (it was duplicated) and report for ever. */
+int el__os_poll_start(uv_loop_t *uv, uv_poll_t *handle, int events, uv_poll_cb cb, bool *stale);
+void el__os_poll_stop(uv_poll_t *handle, bool *stale);
+void el__os_poll_close(uv_poll_t *handle, uv_close_cb cb, bool *stale);
+
+/* Makes the poll set anew. 0 or a code: nothing has changed. */
+int el__os_polls_renew(uv_loop_t *uv);
+
+/* Whether the poll set has the descriptor, after that. */
+bool el__os_poll_known(const uv_poll_t *handle);
 
 /* Whether a handle without interest may be kept for its descriptor. Not on Windows: a closed
  * socket's number is soon given out again, and the handle knows the provider and the pending

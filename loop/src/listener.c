@@ -64,8 +64,11 @@ static bool out_of_resource(int code) {
 }
 
 static void on_waiting(el_poll_t *poll, void *ctx) {
-    (void)poll;
     el_listener_t *listener = ctx;
+    if (el_poll_fd(poll) == ES_SOCK_INVALID) {
+        el_poll_clear(poll, EL_READ); /* its descriptor is another's: nothing comes any more */
+        return;
+    }
     el_loop_t *loop = listener->loop;
     int backlog = listener->backlog;
     loop->accepting = listener;
@@ -77,6 +80,11 @@ static void on_waiting(el_poll_t *poll, void *ctx) {
         es_addr_t peer;
         int code = es_sock_accept(listener->fd, &fd, &peer);
         if (code == 0) {
+            el__poll_orphan(loop, fd);
+            if (loop->accepting != listener) {
+                (void)es_sock_close(fd);
+                break;
+            }
             listener->ops->accepted(listener, fd, &peer);
             continue;
         }

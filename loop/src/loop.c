@@ -81,6 +81,7 @@ int el_loop_init(el_loop_t *loop, const el_hooks_t *hooks, void *ctx) {
     atomic_init(&loop->wake_pending, 0);
     atomic_init(&loop->waiting, 0);
     loop->signal_fd = -1;
+    loop->polls_renew_ns = EL_NEVER;
     loop->ctx = ctx;
     if (hooks != NULL) {
         loop->hooks = *hooks;
@@ -157,6 +158,9 @@ static uint64_t wait_deadline(el_loop_t *loop, uint64_t timeout_ns) {
         return 0;
     }
     uint64_t deadline = el__timers_first(loop);
+    if (loop->polls_renew_ns < deadline) {
+        deadline = loop->polls_renew_ns;
+    }
     if (deadline == EL_NEVER && timeout_ns == EL_NEVER) {
         return EL_NEVER;
     }
@@ -181,6 +185,9 @@ static int poll_phase(el_loop_t *loop, uint64_t timeout_ns) {
     uint64_t deadline = wait_deadline(loop, timeout_ns);
     if (el__forked(loop)) {
         return ES_EFORKED;
+    }
+    if (loop->polls_renew_ns != EL_NEVER) {
+        el__polls_renew(loop);
     }
     if (loop->polls_dirty != NULL || loop->watches_ending != NULL) {
         el__polls_sync(loop);

@@ -4,11 +4,17 @@
  * Owns el_poll_t and its libuv handle. Guarantees that libuv is told of growing interest once
  * before each poll, of ended interest at once, and of nothing from a foreign thread while the
  * loop waits. Broken by letting a slot's callback see a watcher that the callback before it has
- * closed: on_event looks again.
+ * closed: on_event looks again. What a program does to a descriptor behind our back is survived:
+ * see el_poll_renew, el__poll_orphan, lose.
  */
 #include "internal.h"
 
 #define WATCHES_FREE_MAX 256u
+
+/* Making the poll set anew costs about a quarter of a microsecond a watcher: at most one part in a
+ * hundred of the time goes into it. */
+#define RENEW_GAP_NS          1000000u
+#define RENEW_GAP_PER_POLL_NS 25000u
 
 static int wanted_by(const el_poll_t *poll) {
     return (poll->slots[EL_READ].cb != NULL ? UV_READABLE : 0) |
@@ -76,6 +82,14 @@ static void give_back_watch(el_loop_t *loop, el__watch_t *watch) {
     loop->watches_free_count++;
 }
 
+/* A descriptor was closed while it was watched. */
+static void plan_renewal(el_loop_t *loop, bool stale) {
+    if (stale && loop->polls_renew_ns == EL_NEVER) {
+        loop->polls_renew_ns = loop->polls_renewed_ns + RENEW_GAP_NS +
+                               (uint64_t)loop->polls_count * RENEW_GAP_PER_POLL_NS;
+    }
+}
+
 static void close_watch(el_loop_t *loop, el__watch_t *watch) {
     if (el__forked(loop)) {
         /* Stopping would take the descriptor out of the poll set that the parent still uses. The
@@ -84,8 +98,17 @@ static void close_watch(el_loop_t *loop, el__watch_t *watch) {
         loop->watches_ending = watch;
         return;
     }
+    bool stale = false;
     loop->closing_count++;
-    uv_close((uv_handle_t *)&watch->uv, on_watch_closed);
+    el__os_poll_close(&watch->uv, on_watch_closed, &stale);
+    plan_renewal(loop, stale);
+}
+
+static void disarm(el_poll_t *poll) {
+    if (poll->armed != 0) {
+        poll->armed = 0;
+        poll->loop->io_count--;
+    }
 }
 
 /* Lets go of the handle; with a foreign thread calling, the loop's thread will. */
@@ -97,10 +120,7 @@ static void drop_watch(el_poll_t *poll) {
     }
     poll->watch = NULL;
     watch->poll = NULL;
-    if (poll->armed != 0) {
-        poll->armed = 0;
-        loop->io_count--;
-    }
+    disarm(poll);
     if (loop->blocked) {
         watch->next = loop->watches_ending;
         loop->watches_ending = watch;
@@ -161,11 +181,13 @@ static void on_event(uv_poll_t *handle, int status, int events) {
         /* An error or a hang-up, and libuv has stopped the handle. Both sides are told and ask
          * their system calls; who still wants to know afterwards is watched again. */
         events = UV_READABLE | UV_WRITABLE;
-        if (poll->armed != 0) {
-            poll->armed = 0;
-            loop->io_count--;
+        disarm(poll);
+        el__os_poll_stop(handle, &(bool){false});
+        if (status == UV_ENOTSOCK) {
+            poll->lost = true; /* Windows: closed; telling the system again would end here again */
+        } else {
+            mark_dirty(poll);
         }
-        mark_dirty(poll);
     }
     /* The system will say it again when the loop goes on. */
     if (!loop->interrupted) {
@@ -180,7 +202,9 @@ void el__polls_call_broken(el_loop_t *loop) {
     while (broken != NULL) {
         el_poll_t *poll = broken;
         unlink_from_list(poll);
-        mark_dirty(poll);
+        if (!poll->lost || loop->interrupted) {
+            mark_dirty(poll);
+        }
         if (loop->interrupted) {
             continue;
         }
@@ -205,13 +229,25 @@ static void stop_watching(el_poll_t *poll) {
         drop_watch(poll);
         return;
     }
-    if (poll->armed != 0) {
-        poll->armed = 0;
-        poll->loop->io_count--;
-        if (!el__forked(poll->loop)) {
-            (void)uv_poll_stop(&poll->watch->uv);
-        }
+    if (poll->armed == 0) {
+        return;
     }
+    disarm(poll);
+    if (!el__forked(poll->loop)) {
+        bool stale = false;
+        el__os_poll_stop(&poll->watch->uv, &stale);
+        plan_renewal(poll->loop, stale);
+    }
+}
+
+/* Without libuv's help the slots are called every turn, and their system calls tell: for a
+ * descriptor that is good this is slow but right. One that can't be polled at all was closed, and
+ * perhaps opened as something else: it is called once and then no more, as nothing else ever
+ * happens to it. */
+static void lose(el_poll_t *poll, int code) {
+    disarm(poll);
+    poll->lost = code == ES_EBADF || code == ES_EPERM || code == ES_ENOTSOCK;
+    link_to(poll, &poll->loop->polls_broken);
 }
 
 static void sync_one(el_poll_t *poll) {
@@ -222,18 +258,22 @@ static void sync_one(el_poll_t *poll) {
         }
         return;
     }
-    if (wanted == poll->armed) {
+    if (wanted == poll->armed && !poll->renewed) {
         return;
     }
+    if (poll->renewed && !el__os_poll_keeps_idle) {
+        drop_watch(poll);
+    }
+    poll->renewed = false;
+    poll->lost = false;
     int code = poll->watch != NULL ? 0 : make_watch(poll);
     if (code == 0) {
-        code = el__from_uv(uv_poll_start(&poll->watch->uv, wanted, on_event));
+        bool stale = false;
+        code = el__os_poll_start(&poll->loop->uv, &poll->watch->uv, wanted, on_event, &stale);
+        plan_renewal(poll->loop, stale);
     }
     if (code != 0) {
-        /* Without libuv's help the slots are called every turn, and their system calls tell: a
-         * bad descriptor fails there with its own error, and for one that is good this is slow
-         * but right. */
-        link_to(poll, &poll->loop->polls_broken);
+        lose(poll, code);
         return;
     }
     if (poll->armed == 0) {
@@ -261,6 +301,13 @@ void el_poll_set(el_poll_t *poll, el_direction_t direction, el_poll_cb cb, void 
     poll->slots[direction].cb = cb;
     poll->slots[direction].ctx = ctx;
     if (was_empty && poll->loop != NULL && wanted_by(poll) != poll->armed) {
+        mark_dirty(poll);
+    }
+}
+
+void el_poll_renew(el_poll_t *poll) {
+    if (poll->loop != NULL && wanted_by(poll) != 0) {
+        poll->renewed = true;
         mark_dirty(poll);
     }
 }
@@ -327,6 +374,7 @@ static int open_poll(el_loop_t *loop, es_sock_t fd, bool known_socket, el_poll_t
         return open_new(loop, fd, known_socket, out);
     }
     poll->opens++;
+    el_poll_renew(poll);
     *out = poll;
     return 0;
 }
@@ -339,17 +387,61 @@ int el__poll_open_socket(el_loop_t *loop, es_sock_t fd, el_poll_t **out) {
     return open_poll(loop, fd, true, out);
 }
 
+static void leave_loop(el_poll_t *poll) {
+    unlink_from_list(poll);
+    el__registry_remove(poll->loop, poll);
+    drop_watch(poll);
+}
+
 void el_poll_close(el_poll_t *poll) {
     assert(poll->opens > 0);
     if (--poll->opens > 0) {
         return;
     }
     if (poll->loop != NULL) {
-        unlink_from_list(poll);
-        el__registry_remove(poll->loop, poll);
-        drop_watch(poll);
+        leave_loop(poll);
     }
     es_free(poll);
+}
+
+void el__poll_orphan(el_loop_t *loop, es_sock_t fd) {
+    el_poll_t *poll = el__registry_find(loop, fd);
+    if (poll == NULL) {
+        return;
+    }
+    leave_loop(poll);
+    poll->fd = ES_SOCK_INVALID;
+    poll->loop = NULL;
+    poll->opens++; /* ours, while they let go of theirs */
+    if (poll->orphaned != NULL) {
+        poll->orphaned(poll, poll->orphaned_ctx);
+    }
+    for (el_direction_t direction = EL_READ; direction <= EL_WRITE; direction++) {
+        if (poll->slots[direction].cb != NULL) {
+            poll->slots[direction].cb(poll, poll->slots[direction].ctx);
+        }
+    }
+    el_poll_close(poll);
+}
+
+void el__polls_renew(el_loop_t *loop) {
+    uint64_t now = el_now_ns();
+    if (now < loop->polls_renew_ns) {
+        return;
+    }
+    loop->polls_renewed_ns = now;
+    loop->polls_renew_ns = EL_NEVER;
+    if (el__os_polls_renew(&loop->uv) != 0) {
+        plan_renewal(loop, true); /* no descriptor to spare now */
+        return;
+    }
+    for (uint32_t i = 0; i < loop->polls_capacity; i++) {
+        el_poll_t *poll = loop->polls[i];
+        if (poll != NULL && poll->armed != 0 && !el__os_poll_known(&poll->watch->uv)) {
+            disarm(poll);
+            mark_dirty(poll);
+        }
+    }
 }
 
 void el__polls_close(el_loop_t *loop) {

@@ -133,6 +133,15 @@ void el_stream_destroy(el_stream_t *stream) {
 
 /* Readiness, shared by sockets and Unix pipes. */
 
+/* Somebody closed the descriptor, and its number is another's by now. */
+static void on_orphaned(el_poll_t *poll, void *ctx) {
+    (void)poll;
+    el_stream_t *stream = ctx;
+    stream->fd = ES_SOCK_INVALID;
+    el_reason_t reason = {ES_EBADF, 0};
+    el__stream_fail(stream, reason);
+}
+
 static void on_readable(el_poll_t *poll, void *ctx) {
     (void)poll;
     el__stream_readable((el_stream_t *)ctx);
@@ -155,6 +164,8 @@ int el__stream_open_poll(el_stream_t *stream, bool known_socket) {
         return ES_EBUSY;
     }
     stream->poll = poll;
+    poll->orphaned = on_orphaned;
+    poll->orphaned_ctx = stream;
     el_stream_set_owner(stream, stream);
     return 0;
 }
@@ -214,6 +225,7 @@ void el__stream_release_poll(el_stream_t *stream) {
         }
     }
     el_stream_set_owner(stream, NULL);
+    el__poll_unbind(poll, stream);
     stream->poll = NULL;
     el_poll_close(poll);
 }

@@ -261,7 +261,10 @@ static void finish(ev_datagram_t *self) {
     PyObject *sock = self->sock;
     ev_loop_t *loop = self->loop;
     self->sock = NULL;
-    PyObject *closed = PyObject_CallMethodNoArgs(sock, self->state->str_close);
+    /* A number that is another's by now is not this object's to close. */
+    PyObject *closed = self->datagram.fd == ES_SOCK_INVALID
+                           ? PyObject_CallMethod(sock, "detach", NULL)
+                           : PyObject_CallMethodNoArgs(sock, self->state->str_close);
     if (closed == NULL && !ev_loop_take_exit(loop)) {
         ev_loop_report(loop, "Exception in callback _call_connection_lost()", NULL);
     }

@@ -40,19 +40,34 @@ static int ask(PyObject *future, PyObject *name) {
     return truth;
 }
 
+/* The socket was closed, and its number is another's by now: the operation fails where it waits. */
+static PyObject *fail_orphan(ev_sock_op_t *self) {
+    ev_state_t *state = self->loop->state;
+    PyObject *exc = ev_error_new(state, ES_EBADF, 0);
+    PyObject *result = exc == NULL
+                           ? NULL
+                           : PyObject_CallMethodOneArg(self->future, state->str_set_exception, exc);
+    Py_XDECREF(exc);
+    return result;
+}
+
 static void on_ready(el_poll_t *poll, void *ctx) {
     ev_sock_op_t *self = ctx;
     ev_loop_t *loop = self->loop;
     int done = self->future == NULL ? 1 : ask(self->future, loop->state->str_done);
+    bool orphaned = el_poll_fd(poll) == ES_SOCK_INVALID;
     if (done > 0) {
         /* Cancelled, or completed and not yet resumed: the slot is filled again when the
          * operation waits again. */
         el_poll_clear(poll, self->kind->direction);
         return;
     }
-    PyObject *result = done < 0 ? NULL
-                                : PyObject_CallMethodOneArg(self->future,
-                                                            loop->state->str_set_result, Py_None);
+    PyObject *result = NULL;
+    if (done == 0) {
+        result = orphaned ? fail_orphan(self)
+                          : PyObject_CallMethodOneArg(self->future, loop->state->str_set_result,
+                                                      Py_None);
+    }
     if (result == NULL && !ev_loop_take_exit(loop)) {
         ev_loop_report(loop, "Exception in a sock_ operation's future", NULL);
     }

@@ -419,6 +419,17 @@ static PyObject *lost_exception(ev_transport_t *self, el_reason_t reason) {
     return exc;
 }
 
+/* Closes the socket or pipe object. */
+static PyObject *let_go(ev_transport_t *self, PyObject *owner) {
+    if (owner == NULL) {
+        Py_RETURN_NONE; /* a program has taken the pipe out of its transport */
+    }
+    if (self->kind == EV_TRANSPORT_SOCKET && self->stream.fd == ES_SOCK_INVALID) {
+        return PyObject_CallMethod(owner, "detach", NULL); /* the number is another's by now */
+    }
+    return PyObject_CallMethodNoArgs(owner, self->state->str_close);
+}
+
 /* Closes the descriptor and lets go of everybody, in asyncio's order. */
 static void finish(ev_transport_t *self) {
     PyObject *owner = self->owner;
@@ -426,9 +437,7 @@ static void finish(ev_transport_t *self) {
     ev_loop_t *loop = self->loop;
     self->owner = NULL;
     self->server = NULL;
-    /* None: a program has taken the pipe out of its transport. */
-    PyObject *closed = owner == NULL ? Py_NewRef(Py_None)
-                                     : PyObject_CallMethodNoArgs(owner, self->state->str_close);
+    PyObject *closed = let_go(self, owner);
     if (closed == NULL && !ev_loop_take_exit(loop)) {
         ev_loop_report(loop, "Exception in callback _call_connection_lost()", NULL);
     }

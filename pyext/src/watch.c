@@ -42,9 +42,22 @@ static PyObject *end_watch(ev_watch_t *watch) {
     return handle;
 }
 
+/* The descriptor was closed, and its number is another's by now. */
+static void end_orphan(ev_watch_t *watch) {
+    ev_loop_t *self = watch->loop;
+    PyObject *handle = end_watch(watch);
+    if (ev_handle_cancel(self, handle) < 0) {
+        PyErr_WriteUnraisable(handle);
+    }
+    Py_DECREF(handle);
+}
+
 static void on_ready(el_poll_t *poll, void *ctx) {
-    (void)poll;
     ev_watch_t *watch = ctx;
+    if (el_poll_fd(poll) == ES_SOCK_INVALID) {
+        end_orphan(watch);
+        return;
+    }
     ev_loop_t *self = watch->loop;
     PyObject *handle = Py_NewRef(watch->handle);
     if (ev_handle_is_cancelled(self, handle)) {
@@ -126,6 +139,7 @@ static PyObject *add(ev_loop_t *self, el_direction_t direction, const addition_t
         }
         return handle;
     }
+    el_poll_renew(watch->poll);
     PyObject *replaced = watch->handle;
     watch->handle = Py_NewRef(handle);
     Py_XSETREF(watch->fileobj, PyLong_CheckExact(fileobj) ? NULL : Py_NewRef(fileobj));

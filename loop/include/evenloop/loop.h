@@ -109,9 +109,13 @@ struct el_loop {
     struct el__watch *watches_free;   /* closed handles, kept for the next watcher */
     struct el__watch *watches_ending; /* to be closed by the loop's thread */
     uint32_t watches_free_count;
-    uint32_t io_count;      /* what libuv watches for us now, but the wake and the signal pipe */
-    uint32_t closing_count; /* libuv handles on their way out */
-    uint32_t polls_skipped; /* turns since libuv was last asked, while io_count is 0 */
+    /* The system's poll set may hold descriptors that nobody can take out any more: it is made anew
+     * at this time. EL_NEVER: it is as it should be. */
+    uint64_t polls_renew_ns;
+    uint64_t polls_renewed_ns; /* when that was last done */
+    uint32_t io_count;         /* what libuv watches for us now, but the wake and the signal pipe */
+    uint32_t closing_count;    /* libuv handles on their way out */
+    uint32_t polls_skipped;    /* turns since libuv was last asked, while io_count is 0 */
 
     el_attached_t *attached;
     /* the listener whose connections are being taken, while it is open */

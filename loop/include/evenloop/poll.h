@@ -6,6 +6,12 @@
  * Watching is level-triggered: a slot that stays set is called again. The caller's O_NONBLOCK
  * flag is as it was when el_poll_open returns. Nothing here closes the descriptor.
  *
+ * Who closes a descriptor before el_poll_clear or el_poll_close makes a mistake that is survived.
+ * The watcher falls silent; when the system refuses the descriptor, the callbacks are called once,
+ * so that their system calls tell. A watcher whose number the system has given to a new connection
+ * is orphaned: el_poll_fd then says ES_SOCK_INVALID, and a last call of the callbacks lets their
+ * owners let go of it.
+ *
  * Interest that grows takes effect before the next poll; interest that ends, at once, so the
  * owner may close the descriptor right after el_poll_clear or el_poll_close.
  */
@@ -37,6 +43,10 @@ void el_poll_close(el_poll_t *poll);
 
 /* Fills a slot, replacing what was there. */
 void el_poll_set(el_poll_t *poll, el_direction_t direction, el_poll_cb cb, void *ctx);
+
+/* Says that the caller begins anew with this descriptor: the system is told again what is wanted,
+ * because the number may stand for another file than when the watcher was made. */
+void el_poll_renew(el_poll_t *poll);
 
 /* Empties a slot. After it returns the callback is not called any more. */
 void el_poll_clear(el_poll_t *poll, el_direction_t direction);
