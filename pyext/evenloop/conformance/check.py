@@ -18,8 +18,9 @@ one.
 from __future__ import annotations
 
 import fnmatch
-import importlib.util
+import importlib
 import inspect
+import pkgutil
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -166,10 +167,15 @@ def read_docstring(function: Callable[..., Any]) -> tuple[str, str, str, str]:
 
 def load_area(name: str) -> Area | None:
     """The area of that name; None while nobody has written it."""
-    module = f"{__package__}.checks.{name.replace('-', '_')}"
-    if importlib.util.find_spec(module) is None:
+    stem = name.replace("-", "_")
+    home = importlib.import_module(f"{__package__}.checks")
+    modules = [module.name for module in pkgutil.iter_modules(home.__path__)]
+    if stem not in modules:
         return None
-    area: Area = importlib.import_module(module).area
+    area: Area = importlib.import_module(f"{home.__name__}.{stem}").area
+    for more in modules:
+        if more.startswith(f"{stem}_"):  # a long area goes on in AREA_SUBJECT.py
+            importlib.import_module(f"{home.__name__}.{more}")
     return area
 
 

@@ -25,7 +25,9 @@ def _has_ipv6() -> bool:
 
 
 def _has_subinterpreters() -> bool:
-    return any(name in sys.builtin_module_names for name in ("_interpreters", "_xxsubinterpreters"))
+    import importlib.util
+
+    return any(map(importlib.util.find_spec, ("_interpreters", "_xxsubinterpreters")))
 
 
 NEEDS: dict[str, tuple[Callable[[], bool], str]] = {

@@ -73,6 +73,7 @@ class Trial:
         self._journal = _Journal()
         self._loops: list[asyncio.AbstractEventLoop] = []
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._making = threading.Lock()
         self._open = contextlib.ExitStack()
 
     # -- loops -------------------------------------------------------------------------------------
@@ -80,10 +81,11 @@ class Trial:
     @property
     def loop(self) -> Any:
         """The loop under test, made when first asked for. Any: foreign loops have other methods."""
-        if self._loop is None:
-            self._loop = self.new_loop()
-            asyncio.set_event_loop(self._loop)
-        return self._loop
+        with self._making:
+            if self._loop is None:
+                self._loop = self.new_loop()
+                asyncio.set_event_loop(self._loop)
+            return self._loop
 
     def new_loop(self) -> Any:
         """One more loop; closed at the end. Its exception handler adds to `errors`."""

@@ -140,7 +140,7 @@ def lacks_attribute(error: AttributeError, trial: Trial) -> bool:
 def raised(error: BaseException, trial: Trial) -> dict[str, Any]:
     """An exception that the check did not foresee: an observation like any other."""
     frames = traceback.extract_tb(error.__traceback__)
-    mine = [frame for frame in frames if "conformance" in frame.filename]
+    mine = [frame for frame in frames if "checks" in frame.filename]
     where = f" in line {mine[-1].lineno}" if mine else ""
     return {
         "verdict": verdict.FAIL,
