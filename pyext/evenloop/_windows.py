@@ -11,6 +11,7 @@ from typing import Any
 
 from . import _core
 from ._named_pipes import PipeLoop
+from ._sendfile import sock_sendfile
 from ._support import start_subprocess
 
 _Proactor: Any = windows_events.ProactorEventLoop
@@ -33,6 +34,13 @@ class WindowsLoop:
 
     def _remove_unix_path(self, sock: Any, path: Any) -> None:
         raise NotImplementedError
+
+    # -- sendfile ----------------------------------------------------------------------------------
+
+    async def _sock_sendfile_native(
+        self, sock: Any, file: Any, offset: int, count: int | None
+    ) -> int:
+        return await sock_sendfile(self, sock, file, offset, count)
 
     # -- pipes and processes -----------------------------------------------------------------------
 
