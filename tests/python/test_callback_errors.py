@@ -10,6 +10,7 @@ import logging
 
 import pytest
 import support
+from differences import UVLOOP, differs
 
 variable = contextvars.ContextVar("variable", default="unset")
 
@@ -70,6 +71,12 @@ def test_loop_goes_on_after_an_exception(loop, errors):
     errors.clear()
 
 
+@differs(
+    from_=UVLOOP,
+    what="SystemExit or KeyboardInterrupt raised by a callback",
+    they="runs what else was queued before it leaves the loop",
+    evenloop="leaves at once; what was queued waits for the next run",
+)
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
 @pytest.mark.parametrize("how", ["call_soon", "call_later", "reader", "task"])
 def test_exit_leaves_run_forever_with_the_queue_intact(loop, kind, how):

@@ -12,6 +12,7 @@ import warnings
 
 import pytest
 import support
+from differences import UVLOOP, differs
 
 
 def test_function_runs_in_a_worker_thread(loop, run):
@@ -158,6 +159,12 @@ def test_getaddrinfo_gives_what_socket_gives(loop, run, host, port, options):
     assert [type(entry[0]) for entry in result] == [type(entry[0]) for entry in expected]
 
 
+@differs(
+    from_=UVLOOP,
+    what="a replaced `socket.getaddrinfo`",
+    they="is not used by `loop.getaddrinfo`",
+    evenloop="is used",
+)
 def test_getaddrinfo_uses_the_socket_module(loop, run, monkeypatch):
     answer = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.7", 7))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: answer)

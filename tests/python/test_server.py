@@ -12,6 +12,7 @@ import sys
 
 import pytest
 import support
+from differences import UVLOOP, differs
 from support import Recorder
 
 variable = contextvars.ContextVar("variable", default="unset")
@@ -125,6 +126,12 @@ def test_wait_closed_of_a_closed_server_returns_at_once(loop, run):
     run(main())
 
 
+@differs(
+    from_=UVLOOP,
+    what="`Server.close_clients()`, `Server.abort_clients()`, Python 3.13",
+    they="do not exist",
+    evenloop="work",
+)
 @pytest.mark.since(3, 13)
 @pytest.mark.parametrize("method", ["close_clients", "abort_clients"])
 def test_clients_can_be_closed_and_aborted(loop, run, method):
@@ -195,6 +202,12 @@ def test_serve_forever_ends_when_cancelled_and_closes(loop, run):
     run(main())
 
 
+@differs(
+    from_=UVLOOP,
+    what="`Server.close()` during `serve_forever()`",
+    they="leaves it waiting",
+    evenloop="ends it",
+)
 def test_close_ends_serve_forever(loop, run):
     async def main():
         server = await loop.create_server(Echo, "127.0.0.1", 0)
@@ -292,6 +305,12 @@ def test_port_can_be_bound_again_right_after_close(loop, run):
     run(main())
 
 
+@differs(
+    from_=UVLOOP,
+    what="`create_server(keep_alive=True)`, Python 3.13",
+    they="raises TypeError",
+    evenloop="works",
+)
 @pytest.mark.since(3, 13)
 def test_keep_alive_is_set_on_the_listener(loop, run):
     async def main():
