@@ -59,10 +59,11 @@ static void free_if_done(pipe_t *pipe) {
     }
 }
 
-/* The reader has gone: libuv calls that an end of file on the writing side too. */
+/* The reader has gone: the system says ERROR_BROKEN_PIPE or ERROR_NO_DATA, which libuv translates as if
+ * they came from a read: end of file, nothing there yet. */
 static el_reason_t write_reason_of(int status) {
     el_reason_t reason = {el__from_uv(status), 0};
-    if (status == UV_EOF || status == UV_EPIPE) {
+    if (status == UV_EOF || status == UV_EPIPE || status == UV_EAGAIN) {
         reason.code = ES_EPIPE;
         reason.native = ERROR_BROKEN_PIPE;
     }
