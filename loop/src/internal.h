@@ -62,8 +62,11 @@ static inline bool el__surely_later(const el_loop_t *loop, uint64_t deadline_ns)
 
 /* wake.c */
 
-/* Moves what was posted to the end of the ready queue, oldest first. */
-void el__take_posted(el_loop_t *loop);
+/* From now on posts are refused. False: something was posted meanwhile. */
+bool el__refuse_posts(el_loop_t *loop);
+
+/* Waits until no other thread is inside el_loop_post or el_loop_wake any more. */
+void el__await_posters(el_loop_t *loop);
 
 /* timer.c */
 

@@ -78,6 +78,7 @@ static int init_uv(el_loop_t *loop) {
 int el_loop_init(el_loop_t *loop, const el_hooks_t *hooks, void *ctx) {
     memset(loop, 0, sizeof *loop);
     atomic_init(&loop->posted, NULL);
+    atomic_init(&loop->posters, 0);
     atomic_init(&loop->wake_pending, 0);
     atomic_init(&loop->waiting, 0);
     loop->signal_fd = -1;
@@ -253,7 +254,7 @@ static int turn(el_loop_t *loop, uint64_t timeout_ns) {
         return ES_EFORKED;
     }
     loop->turn_sequence = loop->timer_sequence;
-    el__take_posted(loop);
+    el_loop_collect(loop);
     if (loop->ready.first != NULL) {
         begin_phase(loop);
         run_ready(loop);
@@ -334,16 +335,16 @@ void el_loop_interrupt(el_loop_t *loop) {
 
 /* Closing. */
 
-/* Dropping may queue again, so until nothing is left. */
+/* Dropping may queue again, and others may post, so until nothing is left and posts are refused. */
 static void drop_ready(el_loop_t *loop) {
-    for (;;) {
-        el__take_posted(loop);
-        el_ready_t *item = el_ready_queue_pop(&loop->ready);
-        if (item == NULL) {
-            return;
+    do {
+        el_loop_collect(loop);
+        el_ready_t *item;
+        while ((item = el_ready_queue_pop(&loop->ready)) != NULL) {
+            item->ops->drop(loop, item);
         }
-        item->ops->drop(loop, item);
-    }
+    } while (!el__refuse_posts(loop));
+    el__await_posters(loop);
 }
 
 static void close_handles(el_loop_t *loop) {
@@ -371,6 +372,7 @@ int el_loop_close(el_loop_t *loop) {
         (void)uv_loop_fork(&loop->uv);
         loop->process_generation = es_process_generation();
         loop->running = false;
+        atomic_store(&loop->posters, 0); /* their threads stayed in the parent */
     }
     loop->closed = true;
     loop->phase = 0;

@@ -70,14 +70,48 @@ static inline int ev_compat_set_wakeup_fd(PyObject *function, int fd) {
 #define EV_SLOT_INTERPRETERS
 #endif
 
-/* 3.13 has builds without a GIL (PEP 703) and asks a module whether it can do without. A loop here
- * can't yet: its engine is guarded by the interpreter's lock (evenloop/loop.h), so such a build is
- * asked to keep it. */
+/* 3.13 has builds without a GIL (PEP 703) and asks a module whether it can do without. This one can
+ * (threads.h). */
 #if PY_VERSION_HEX >= 0x030D0000
-#define EV_SLOT_GIL {Py_mod_gil, Py_MOD_GIL_USED},
+#define EV_SLOT_GIL {Py_mod_gil, Py_MOD_GIL_NOT_USED},
 #else
 #define EV_SLOT_GIL
 #endif
+
+/* Whether this is such a build: there, what threads share is atomic, under a critical section (3.13,
+ * gh-119344; before there were no such builds), or its owner's alone. With the GIL all of that is
+ * plain C. */
+#ifdef Py_GIL_DISABLED
+#define EV_FREE_THREADED 1
+#define EV_SHARED(type)  _Atomic(type)
+#else
+#define EV_FREE_THREADED 0
+#define EV_SHARED(type)  type
+#endif
+#if PY_VERSION_HEX < 0x030D0000
+#define Py_BEGIN_CRITICAL_SECTION(object) {
+#define Py_END_CRITICAL_SECTION()         }
+#endif
+
+/* A slot that Python code may read in another thread by a member descriptor, without a lock. Its
+ * old value is given up after the new one is in place. Call it in the object's critical section. */
+static inline PyObject *ev_slot_swap(PyObject **slot, PyObject *value) {
+    PyObject *old = *slot;
+#if EV_FREE_THREADED
+    _Py_atomic_store_ptr_release(slot, value);
+#else
+    *slot = value;
+#endif
+    return old;
+}
+
+static inline PyObject *ev_slot_peek(PyObject **slot) {
+#if EV_FREE_THREADED
+    return _Py_atomic_load_ptr_acquire(slot);
+#else
+    return *slot;
+#endif
+}
 
 /* 3.14's call_soon_threadsafe returns a handle whose cancel() may come from any thread
  * (gh-128340). */
@@ -85,11 +119,7 @@ static inline int ev_compat_set_wakeup_fd(PyObject *function, int fd) {
 
 /* A build without a GIL counts references in two places: that nobody else refers to an object can't
  * be read off its count. */
-#ifdef Py_GIL_DISABLED
-#define EV_REUSES_BYTES 0
-#else
-#define EV_REUSES_BYTES 1
-#endif
+#define EV_REUSES_BYTES (!EV_FREE_THREADED)
 
 /* A bytes object that nobody else refers to becomes one of `size` bytes, which must fit; its
  * contents follow. Its cached hash goes: the field is marked as deprecated since 3.11 (gh-91020),
@@ -113,11 +143,7 @@ static inline void ev_bytes_reset(PyObject *bytes, size_t size) {
 
 /* A build without a GIL frees objects on any thread: the free lists of handles would need a lock,
  * and stay empty there. */
-#ifdef Py_GIL_DISABLED
-#define EV_FREE_LIST_MAX 0
-#else
-#define EV_FREE_LIST_MAX 1024
-#endif
+#define EV_FREE_LIST_MAX (EV_FREE_THREADED ? 0 : 1024)
 
 /* 3.12's selector transports take writelines as vectored pieces of their own (gh-91166); before,
  * writelines joins and calls write(). */
@@ -136,6 +162,15 @@ static inline int PyWeakref_GetRef(PyObject *reference, PyObject **object) {
  * (gh-113812, gh-115199); before, sendto(b'') does nothing. */
 #define EV_SENDS_EMPTY_DATAGRAMS (PY_VERSION_HEX >= 0x030D0000)
 #define EV_DATAGRAM_OVERHEAD     (EV_SENDS_EMPTY_DATAGRAMS ? 8 : 0)
+
+/* 3.13 gives a strong reference to what a dictionary holds (gh-106004). */
+#if PY_VERSION_HEX < 0x030D0000
+static inline int PyDict_GetItemRef(PyObject *dict, PyObject *key, PyObject **value) {
+    PyObject *borrowed = PyDict_GetItemWithError(dict, key);
+    *value = Py_XNewRef(borrowed);
+    return borrowed != NULL ? 1 : PyErr_Occurred() != NULL ? -1 : 0;
+}
+#endif
 
 /* 3.13's servers know their transports (gh-113538): Server._attach and _detach take one. */
 #define EV_SERVER_KNOWS_TRANSPORTS (PY_VERSION_HEX >= 0x030D0000)

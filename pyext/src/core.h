@@ -2,9 +2,10 @@
 /* What the files of the extension module share: the module state, the loop object, and the few
  * helpers that every type needs.
  *
- * One module state per interpreter, heap types only, no static Python objects: sub-interpreters and
- * free-threading are designed in. A hot path reaches the state through the loop object that it
- * holds anyway.
+ * One module state per interpreter, heap types only, no static Python objects and no other static
+ * data that changes: sub-interpreters, with a GIL of their own too, share nothing. A hot path
+ * reaches the state through the loop object that it holds anyway. Which thread may touch what is in
+ * threads.h: read it before you add a type or a method.
  */
 #ifndef EV_CORE_H
 #define EV_CORE_H
@@ -47,6 +48,7 @@ struct ev_state {
     PyTypeObject *loop_type;
     PyTypeObject *handle_type;
     PyTypeObject *timer_handle_type;
+    PyTypeObject *safe_handle_type; /* 3.14+; else NULL */
     PyTypeObject *child_watch_type;
     PyTypeObject *stream_transport_type;
     PyTypeObject *pipe_transport_type;
@@ -103,16 +105,20 @@ struct ev_loop {
     ev_state_t *state;
     PyObject *module;                    /* whose state it is: given up last */
     PyThreadState *blocked_thread_state; /* saved while the lock is given back */
-    /* of the running thread (PyThread_get_thread_ident), 0 when not running */
-    unsigned long thread_id;
+    /* of the running thread (PyThread_get_thread_ident), 0 when not running; any thread reads it */
+    EV_SHARED(unsigned long) thread_id;
+#if EV_FREE_THREADED
+    _Atomic(unsigned long) owner; /* threads.h: the thread that may touch the rest; 0: nobody's */
+    atomic_bool runs;             /* the owner runs the loop */
+#endif
     /* Python frames of ours on the stack: >0 means a context is entered already */
     unsigned depth;
-    bool debug;
-    bool initialised; /* el is open */
+    EV_SHARED(bool) debug;
+    EV_SHARED(bool) initialised; /* el is open */
     /* loop._stopping: stays until the run's end has been tidied up */
-    bool stop_asked;
+    EV_SHARED(bool) stop_asked;
     /* close() was called; the engine may still be open for a moment */
-    bool closed;
+    EV_SHARED(bool) closed;
     /* runs in the main thread of the main interpreter: signals are watched while waiting */
     bool signals_main;
     int signal_fd; /* el_loop_signal_fd, -1 until needed */
@@ -307,13 +313,14 @@ int ev_schedule_traverse(ev_loop_t *self, visitproc visit, void *arg);
  * reference. */
 PyObject *ev_handle_new(ev_loop_t *loop, PyObject *callback, PyObject *const *args, size_t nargs,
                         PyObject *context);
-/* Queues it for the next turn (the queue takes its own reference). */
-void ev_handle_schedule(ev_loop_t *loop, PyObject *handle);
+/* Queues it for the next turn (the queue takes its own reference), from any thread. 0; -1 when the
+ * loop was closed meanwhile by another thread, which takes a build without a GIL. */
+int ev_handle_schedule(ev_loop_t *loop, PyObject *handle);
 /* Runs a handle now (its callback in its context; errors in asyncio's way; slow-callback warning in
  * debug mode). Cancelled: no effect. */
 void ev_handle_run(ev_loop_t *loop, PyObject *handle);
 bool ev_handle_is_cancelled(ev_loop_t *loop, PyObject *handle);
-/* Handle.cancel(). */
+/* Handle.cancel(), from any thread. */
 int ev_handle_cancel(ev_loop_t *loop, PyObject *handle);
 
 #endif

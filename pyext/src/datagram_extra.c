@@ -163,34 +163,49 @@ static PyObject *datagram_get_extra_info(PyObject *op, PyObject *args, PyObject 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:get_extra_info", names, &name, &missing)) {
         return NULL;
     }
-    PyObject *extra = ((ev_datagram_t *)op)->extra;
-    PyObject *value = extra == NULL ? NULL : PyDict_GetItemWithError(extra, name);
-    if (value == NULL) {
-        return PyErr_Occurred() != NULL ? NULL : Py_NewRef(missing);
-    }
-    return Py_NewRef(value);
+    PyObject *extra, *value = NULL;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    extra = Py_XNewRef(((ev_datagram_t *)op)->extra);
+    Py_END_CRITICAL_SECTION();
+    int found = extra == NULL ? 0 : PyDict_GetItemRef(extra, name, &value);
+    Py_XDECREF(extra);
+    return found != 0 ? value : Py_NewRef(missing);
 }
 
 #define KEYWORDS(function) (PyCFunction)(void (*)(void))(function)
 
+EV_GUARD_FAST_KEYWORDS(ev_datagram_guard, ev_datagram_sendto)
+EV_GUARD_HANDED_OVER(ev_datagram_guard, ev_datagram_field, datagram_close, "close")
+EV_GUARD_HANDED_OVER(ev_datagram_guard, ev_datagram_field, datagram_abort, "abort")
+EV_GUARD_FAST_KEYWORDS(ev_datagram_guard, datagram_set_protocol)
+EV_GUARD_METHOD(ev_datagram_guard, datagram_get_protocol)
+EV_GUARD_METHOD(ev_datagram_guard, datagram_pause_reading)
+EV_GUARD_METHOD(ev_datagram_guard, datagram_resume_reading)
+EV_GUARD_KEYWORDS(ev_datagram_guard, ev_datagram_set_limits)
+EV_GUARD_METHOD(ev_datagram_guard, datagram_get_limits)
+EV_GUARD_METHOD(ev_datagram_guard, datagram_get_size)
+EV_GUARD_FAST_KEYWORDS(ev_datagram_guard, datagram_force_close)
+EV_GUARD_KEYWORDS(ev_datagram_guard, datagram_fatal_error)
+
 PyMethodDef ev_datagram_methods[] = {
-    {"sendto", KEYWORDS(ev_datagram_sendto), METH_FASTCALL | METH_KEYWORDS,
+    {"sendto", KEYWORDS(EV_OWNED(ev_datagram_sendto)), METH_FASTCALL | METH_KEYWORDS,
      PyDoc_STR("sendto($self, data, addr=None)\n--\n\nSend one datagram.")},
     {"get_extra_info", KEYWORDS(datagram_get_extra_info), METH_VARARGS | METH_KEYWORDS, NULL},
     {"is_closing", datagram_is_closing, METH_NOARGS, NULL},
-    {"close", datagram_close, METH_NOARGS, NULL},
-    {"abort", datagram_abort, METH_NOARGS, NULL},
-    {"set_protocol", KEYWORDS(datagram_set_protocol), METH_FASTCALL | METH_KEYWORDS, NULL},
-    {"get_protocol", datagram_get_protocol, METH_NOARGS, NULL},
-    {"is_reading", datagram_is_reading, METH_NOARGS, NULL},
-    {"pause_reading", datagram_pause_reading, METH_NOARGS, NULL},
-    {"resume_reading", datagram_resume_reading, METH_NOARGS, NULL},
-    {"set_write_buffer_limits", KEYWORDS(ev_datagram_set_limits), METH_VARARGS | METH_KEYWORDS,
+    {"close", EV_OWNED(datagram_close), METH_NOARGS, NULL},
+    {"abort", EV_OWNED(datagram_abort), METH_NOARGS, NULL},
+    {"set_protocol", KEYWORDS(EV_OWNED(datagram_set_protocol)), METH_FASTCALL | METH_KEYWORDS,
      NULL},
-    {"get_write_buffer_limits", datagram_get_limits, METH_NOARGS, NULL},
-    {"get_write_buffer_size", datagram_get_size, METH_NOARGS, NULL},
-    {"_force_close", KEYWORDS(datagram_force_close), METH_FASTCALL | METH_KEYWORDS, NULL},
-    {"_fatal_error", KEYWORDS(datagram_fatal_error), METH_VARARGS | METH_KEYWORDS, NULL},
+    {"get_protocol", EV_OWNED(datagram_get_protocol), METH_NOARGS, NULL},
+    {"is_reading", datagram_is_reading, METH_NOARGS, NULL},
+    {"pause_reading", EV_OWNED(datagram_pause_reading), METH_NOARGS, NULL},
+    {"resume_reading", EV_OWNED(datagram_resume_reading), METH_NOARGS, NULL},
+    {"set_write_buffer_limits", KEYWORDS(EV_OWNED(ev_datagram_set_limits)),
+     METH_VARARGS | METH_KEYWORDS, NULL},
+    {"get_write_buffer_limits", EV_OWNED(datagram_get_limits), METH_NOARGS, NULL},
+    {"get_write_buffer_size", EV_OWNED(datagram_get_size), METH_NOARGS, NULL},
+    {"_force_close", KEYWORDS(EV_OWNED(datagram_force_close)), METH_FASTCALL | METH_KEYWORDS, NULL},
+    {"_fatal_error", KEYWORDS(EV_OWNED(datagram_fatal_error)), METH_VARARGS | METH_KEYWORDS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -282,7 +297,12 @@ static int set_extra(PyObject *op, PyObject *value, void *closure) {
         PyErr_SetString(PyExc_TypeError, "_extra must be a dict");
         return -1;
     }
-    Py_XSETREF(((ev_datagram_t *)op)->extra, Py_NewRef(value));
+    PyObject *old;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    old = ((ev_datagram_t *)op)->extra;
+    ((ev_datagram_t *)op)->extra = Py_NewRef(value);
+    Py_END_CRITICAL_SECTION();
+    Py_XDECREF(old);
     return 0;
 }
 
@@ -296,29 +316,32 @@ static int set_protocol(PyObject *op, PyObject *value, void *closure) {
     return 0;
 }
 
+EV_GUARD_GETTER(ev_datagram_guard, get_name)
+EV_GUARD_SETTER(ev_datagram_guard, set_protocol)
+
 PyGetSetDef ev_datagram_getset[] = {
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
-    {"_loop", get_name, NULL, NULL, (void *)NAME_LOOP},
-    {"_sock", get_name, NULL, NULL, (void *)NAME_SOCK},
-    {"_sock_fd", get_name, NULL, NULL, (void *)NAME_SOCK_FD},
-    {"_protocol", get_name, set_protocol, NULL, (void *)NAME_PROTOCOL},
-    {"_address", get_name, NULL, NULL, (void *)NAME_ADDRESS},
-    {"_extra", get_name, set_extra, NULL, (void *)NAME_EXTRA},
-    {"_closing", get_name, NULL, NULL, (void *)NAME_CLOSING},
-    {"_conn_lost", get_name, NULL, NULL, (void *)NAME_CONN_LOST},
-    {"_buffer", get_name, NULL, NULL, (void *)NAME_QUEUE},
-    {"_buffer_size", get_name, NULL, NULL, (void *)NAME_BUFFER_SIZE},
-    {"_paused", get_name, NULL, NULL, (void *)NAME_PAUSED},
-    {"_protocol_paused", get_name, NULL, NULL, (void *)NAME_PROTOCOL_PAUSED},
-    {"_server", get_name, NULL, NULL, (void *)NAME_SERVER},
-    {"_high_water", get_name, NULL, NULL, (void *)NAME_HIGH_WATER},
-    {"_low_water", get_name, NULL, NULL, (void *)NAME_LOW_WATER},
+    {"_loop", EV_OWNED(get_name), NULL, NULL, (void *)NAME_LOOP},
+    {"_sock", EV_OWNED(get_name), NULL, NULL, (void *)NAME_SOCK},
+    {"_sock_fd", EV_OWNED(get_name), NULL, NULL, (void *)NAME_SOCK_FD},
+    {"_protocol", EV_OWNED(get_name), EV_OWNED(set_protocol), NULL, (void *)NAME_PROTOCOL},
+    {"_address", EV_OWNED(get_name), NULL, NULL, (void *)NAME_ADDRESS},
+    {"_extra", EV_OWNED(get_name), set_extra, NULL, (void *)NAME_EXTRA},
+    {"_closing", EV_OWNED(get_name), NULL, NULL, (void *)NAME_CLOSING},
+    {"_conn_lost", EV_OWNED(get_name), NULL, NULL, (void *)NAME_CONN_LOST},
+    {"_buffer", EV_OWNED(get_name), NULL, NULL, (void *)NAME_QUEUE},
+    {"_buffer_size", EV_OWNED(get_name), NULL, NULL, (void *)NAME_BUFFER_SIZE},
+    {"_paused", EV_OWNED(get_name), NULL, NULL, (void *)NAME_PAUSED},
+    {"_protocol_paused", EV_OWNED(get_name), NULL, NULL, (void *)NAME_PROTOCOL_PAUSED},
+    {"_server", EV_OWNED(get_name), NULL, NULL, (void *)NAME_SERVER},
+    {"_high_water", EV_OWNED(get_name), NULL, NULL, (void *)NAME_HIGH_WATER},
+    {"_low_water", EV_OWNED(get_name), NULL, NULL, (void *)NAME_LOW_WATER},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 /* repr and the end of an abandoned transport --------------------------------------------------- */
 
-PyObject *ev_datagram_repr(PyObject *op) {
+static PyObject *repr_here(PyObject *op) {
     ev_datagram_t *self = (ev_datagram_t *)op;
     const el_datagram_t *datagram = &self->datagram;
     PyObject *name = PyType_GetName(Py_TYPE(op));
@@ -335,6 +358,20 @@ PyObject *ev_datagram_repr(PyObject *op) {
                                datagram->first != NULL ? "polling" : "idle", datagram->queued);
     Py_DECREF(name);
     return text;
+}
+
+PyObject *ev_datagram_repr(PyObject *op) {
+#if EV_FREE_THREADED
+    ev_guard_t guard;
+    if (ev_datagram_guard(op, &guard) < 0) {
+        return ev_repr_elsewhere(op, ((ev_datagram_t *)op)->fileno);
+    }
+    PyObject *text = repr_here(op);
+    ev_guard_end(&guard);
+    return text;
+#else
+    return repr_here(op);
+#endif
 }
 
 void ev_datagram_finalize(PyObject *op) {

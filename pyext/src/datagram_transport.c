@@ -135,8 +135,8 @@ void ev_datagram_sync_hold(ev_datagram_t *self) {
         /* Whoever takes the descriptor now is not refused. */
         el_datagram_set_owner(&self->datagram, NULL);
     }
-    if (self->open && (self->start_queued || datagram->lost_queued || datagram->reading ||
-                       datagram->first != NULL)) {
+    if (self->open && (EV_FREE_THREADED || self->start_queued || datagram->lost_queued ||
+                       datagram->reading || datagram->first != NULL)) {
         ev_member_hold(&self->member);
     } else {
         ev_member_release(&self->member);
@@ -145,16 +145,19 @@ void ev_datagram_sync_hold(ev_datagram_t *self) {
 
 static void settle_run(el_loop_t *loop, el_ready_t *item) {
     (void)loop;
-    Py_DECREF((PyObject *)(void *)((char *)item - offsetof(ev_datagram_t, settle)));
+    ev_datagram_t *self = (ev_datagram_t *)(void *)((char *)item - offsetof(ev_datagram_t, settle));
+    self->settling = false;
+    Py_DECREF(self);
 }
 
 static const el_ready_ops_t settle_ops = {settle_run, settle_run};
 
 void ev_datagram_settle(ev_datagram_t *self) {
-    if (self->loop == NULL || self->loop->closed) {
+    if (self->loop == NULL || self->loop->closed || self->settling) {
         Py_DECREF(self);
         return;
     }
+    self->settling = true;
     self->settle.ops = &settle_ops;
     el_loop_push(&self->loop->el, &self->settle);
 }
@@ -271,7 +274,9 @@ static void finish(ev_datagram_t *self) {
     Py_XDECREF(closed);
     Py_DECREF(sock);
     Py_CLEAR(self->protocol);
+    Py_BEGIN_CRITICAL_SECTION(self); /* other threads look for the loop: threads.h */
     self->loop = NULL;
+    Py_END_CRITICAL_SECTION();
     Py_DECREF(loop);
 }
 
@@ -444,8 +449,10 @@ static PyObject *make_datagram_transport(PyObject *op, PyObject *args, PyObject 
     return new_transport(loop, &how, family);
 }
 
+EV_GUARD_KEYWORDS(ev_guard_begin_loop, make_datagram_transport)
+
 PyMethodDef ev_loop_datagram_methods[] = {
-    {"_make_datagram_transport", (PyCFunction)(void (*)(void))make_datagram_transport,
+    {"_make_datagram_transport", (PyCFunction)(void (*)(void))EV_OWNED(make_datagram_transport),
      METH_VARARGS | METH_KEYWORDS,
      PyDoc_STR("_make_datagram_transport($self, sock, protocol, address=None, waiter=None, "
                "extra=None)\n--\n\n"

@@ -9,7 +9,7 @@
 #ifndef EV_DATAGRAM_TRANSPORT_H
 #define EV_DATAGRAM_TRANSPORT_H
 
-#include "core.h"
+#include "threads.h"
 
 #include <evenloop/datagram.h>
 
@@ -59,11 +59,12 @@ typedef struct ev_datagram {
     uint8_t start_step;
     bool open; /* el_datagram_open succeeded and the engine may still call */
     bool start_queued;
-    bool paused;  /* pause_reading was called */
-    bool started; /* the start has begun to read */
+    EV_SHARED(bool) paused; /* pause_reading was called */
+    bool started;           /* the start has begun to read */
     bool connected;
-    bool in_call; /* inside the program's call: a SystemExit of an upcall is the caller's */
-    bool escaped; /* such an exception is set */
+    bool in_call;  /* inside the program's call: a SystemExit of an upcall is the caller's */
+    bool escaped;  /* such an exception is set */
+    bool settling; /* `settle` is queued */
     size_t high_water;
     size_t low_water;
 } ev_datagram_t;
@@ -94,12 +95,22 @@ static inline void ev_datagram_enter(ev_datagram_t *self) {
     Py_INCREF(self);
 }
 static inline void ev_datagram_leave(ev_datagram_t *self) {
-    if (Py_REFCNT(self) > 1) {
+    if (EV_FREE_THREADED ? self->member.held : Py_REFCNT(self) > 1) {
         Py_DECREF(self);
     } else {
         ev_datagram_settle(self);
     }
 }
+
+#if EV_FREE_THREADED
+/* For EV_GUARD_...: the loop of an endpoint. */
+static inline ev_loop_t *const *ev_datagram_field(PyObject *op) {
+    return &((ev_datagram_t *)op)->loop;
+}
+static inline int ev_datagram_guard(PyObject *op, ev_guard_t *guard) {
+    return ev_guard_begin_field(op, ev_datagram_field(op), guard);
+}
+#endif
 
 /* datagram_send.c */
 PyObject *ev_datagram_sendto(PyObject *op, PyObject *const *args, Py_ssize_t nargs,

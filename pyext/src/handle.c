@@ -25,14 +25,17 @@ Py_ssize_t ev_layout_find(PyTypeObject *type, const char *name) {
     return -1;
 }
 
-int ev_layout_read(ev_handle_layout_t *layout, PyTypeObject *type) {
+int ev_layout_read(ev_handle_layout_t *layout, ev_handle_kind_t kind, PyTypeObject *type) {
+    ev_handle_form_t *form = &layout->forms[kind];
+    *form = layout->forms[EV_HANDLE];
     for (PyMemberDef *member = type->tp_members; member != NULL && member->name != NULL; member++) {
-        if (layout->timer_slot_count == EV_SLOTS_MAX) {
+        if (form->slot_count == EV_SLOTS_MAX) {
             PyErr_Format(PyExc_ImportError, "this Python's %s has too many slots", type->tp_name);
             return -1;
         }
-        layout->slots[layout->timer_slot_count++] = member->offset;
+        form->slots[form->slot_count++] = member->offset;
     }
+    form->free.count_max = EV_FREE_LIST_MAX;
     return 0;
 }
 
@@ -55,19 +58,13 @@ static int read_handle_layout(ev_handle_layout_t *layout, PyTypeObject *base) {
             return -1;
         }
     }
-    if (ev_layout_read(layout, base) < 0) {
-        return -1;
-    }
-    layout->handle_slot_count = layout->timer_slot_count;
-    layout->free_handles.count_max = EV_FREE_LIST_MAX;
-    layout->free_timers.count_max = EV_FREE_LIST_MAX;
-    return 0;
+    return ev_layout_read(layout, EV_HANDLE, base);
 }
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-PyObject *ev_handle_alloc(ev_handle_layout_t *layout, PyTypeObject *type, bool is_timer) {
-    ev_free_list_t *list = is_timer ? &layout->free_timers : &layout->free_handles;
+PyObject *ev_handle_alloc(ev_handle_layout_t *layout, PyTypeObject *type, ev_handle_kind_t kind) {
+    ev_free_list_t *list = &layout->forms[kind].free;
     PyObject *handle = list->first;
     if (handle == NULL) {
         handle = type->tp_alloc(type, 0);
@@ -78,14 +75,14 @@ PyObject *ev_handle_alloc(ev_handle_layout_t *layout, PyTypeObject *type, bool i
         ev_handle_tail_t *tail = ev_handle_tail(handle);
         tail->object = handle;
         tail->layout = layout;
-        tail->is_timer = is_timer;
+        tail->kind = (uint8_t)kind;
     } else {
         list->first = *ev_slot(handle, layout->callback);
         list->count--;
         *ev_slot(handle, layout->callback) = NULL;
         (void)PyObject_Init(handle, type);
     }
-    layout->live_count++;
+    layout->use_count++;
     return handle;
 }
 
@@ -143,23 +140,19 @@ int ev_handle_fill(ev_loop_t *loop, PyObject *handle, PyObject *callback, PyObje
 PyObject *ev_handle_new(ev_loop_t *loop, PyObject *callback, PyObject *const *args, size_t nargs,
                         PyObject *context) {
     ev_handle_layout_t *layout = loop->state->handle_layout;
-    PyObject *handle = ev_handle_alloc(layout, loop->state->handle_type, false);
+    PyObject *handle = ev_handle_alloc(layout, loop->state->handle_type, EV_HANDLE);
     if (handle == NULL) {
         return NULL;
     }
     return ev_handle_fill(loop, handle, callback, args, nargs, context) < 0 ? NULL : handle;
 }
 
-static size_t slot_count(const ev_handle_tail_t *tail) {
-    return tail->is_timer ? tail->layout->timer_slot_count : tail->layout->handle_slot_count;
-}
-
 int ev_handle_traverse(PyObject *self, visitproc visit, void *arg) {
     Py_VISIT(Py_TYPE(self));
     ev_handle_tail_t *tail = ev_handle_tail(self);
-    size_t count = slot_count(tail);
-    for (size_t i = 0; i < count; i++) {
-        Py_VISIT(*ev_slot(self, tail->layout->slots[i]));
+    const ev_handle_form_t *form = &tail->layout->forms[tail->kind];
+    for (size_t i = 0; i < form->slot_count; i++) {
+        Py_VISIT(*ev_slot(self, form->slots[i]));
     }
     for (size_t i = 0; i < tail->arg_count; i++) {
         Py_VISIT(tail->args[i]);
@@ -175,11 +168,17 @@ static void clear_args(ev_handle_tail_t *tail) {
     }
 }
 
+static void release_layout(ev_handle_layout_t *layout) {
+    if (--layout->use_count == 0) {
+        PyMem_Free(layout);
+    }
+}
+
 int ev_handle_clear(PyObject *self) {
     ev_handle_tail_t *tail = ev_handle_tail(self);
-    size_t count = slot_count(tail);
-    for (size_t i = 0; i < count; i++) {
-        Py_CLEAR(*ev_slot(self, tail->layout->slots[i]));
+    const ev_handle_form_t *form = &tail->layout->forms[tail->kind];
+    for (size_t i = 0; i < form->slot_count; i++) {
+        Py_CLEAR(*ev_slot(self, form->slots[i]));
     }
     clear_args(tail);
     return 0;
@@ -189,14 +188,16 @@ void ev_handle_dealloc(PyObject *self) {
     PyTypeObject *type = Py_TYPE(self);
     ev_handle_tail_t *tail = ev_handle_tail(self);
     ev_handle_layout_t *layout = tail->layout;
-    bool is_timer = tail->is_timer;
+    ev_handle_form_t *form = &layout->forms[tail->kind];
     PyObject_GC_UnTrack(self);
-    Py_ssize_t weak_list = is_timer ? layout->timer_weak_list : layout->handle_weak_list;
-    if (weak_list != 0 && *ev_slot(self, weak_list) != NULL) {
+    if (form->weak_list != 0 && *ev_slot(self, form->weak_list) != NULL) {
         PyObject_ClearWeakRefs(self);
     }
     ev_handle_clear(self);
-    ev_free_list_t *list = is_timer ? &layout->free_timers : &layout->free_handles;
+    if (EV_HAS_THREADSAFE_HANDLE && tail->kind == EV_SAFE_HANDLE) {
+        ev_safe_handle_reset(self);
+    }
+    ev_free_list_t *list = &form->free;
     if (list->count < list->count_max) {
         *ev_slot(self, layout->callback) = list->first;
         list->first = self;
@@ -205,9 +206,7 @@ void ev_handle_dealloc(PyObject *self) {
         PyObject_GC_Del(self);
     }
     Py_DECREF(type);
-    if (--layout->live_count == 0 && layout->orphaned) {
-        PyMem_Free(layout);
-    }
+    release_layout(layout);
 }
 
 static void drain(ev_free_list_t *list, Py_ssize_t callback_slot) {
@@ -221,66 +220,87 @@ static void drain(ev_free_list_t *list, Py_ssize_t callback_slot) {
 }
 
 void ev_handle_types_clear(ev_state_t *state) {
-    if (state->handle_layout != NULL) {
-        drain(&state->handle_layout->free_handles, state->handle_layout->callback);
-        drain(&state->handle_layout->free_timers, state->handle_layout->callback);
+    ev_handle_layout_t *layout = state->handle_layout;
+    for (int kind = 0; layout != NULL && kind < EV_HANDLE_KINDS; kind++) {
+        drain(&layout->forms[kind].free, layout->callback);
     }
 }
 
 void ev_handle_layout_release(ev_state_t *state) {
     ev_handle_layout_t *layout = state->handle_layout;
     state->handle_layout = NULL;
-    if (layout == NULL) {
-        return;
-    }
-    layout->orphaned = true;
-    if (layout->live_count == 0) {
-        PyMem_Free(layout);
+    if (layout != NULL) {
+        release_layout(layout);
     }
 }
 
 /* -- running ----------------------------------------------------------------------------------- */
 
-/* The callback may cancel its own handle, which lets go of callback and arguments: the call holds
- * them. */
-PyObject *ev_handle_call(ev_loop_t *loop, PyObject *handle) {
-    ev_handle_layout_t *layout = loop->state->handle_layout;
+/* What a run of a handle needs. The callback may cancel its own handle, which lets go of callback
+ * and arguments, and another thread may at any time: the call holds them. */
+typedef struct call {
+    PyObject *context; /* held by the interpreter while it is entered */
+    PyObject *callback;
+    PyObject *many; /* the arguments as a tuple; NULL: they are on the stack */
+    size_t count;
+    PyObject *stack[1 + EV_INLINE_ARGS]; /* the first is the vectorcall's to use */
+} call_t;
+
+static void take_call(ev_handle_layout_t *layout, PyObject *handle, call_t *call) {
     ev_handle_tail_t *tail = ev_handle_tail(handle);
-    PyObject *context = *ev_slot(handle, layout->context);
-    PyObject *callback = *ev_slot(handle, layout->callback);
-    if (callback == NULL || context == NULL) {
+    call->context = *ev_slot(handle, layout->context);
+#if EV_FREE_THREADED
+    Py_XINCREF(call->context);
+#endif
+    call->callback = Py_XNewRef(*ev_slot(handle, layout->callback));
+    PyObject *stored = *ev_slot(handle, layout->args);
+    call->many = stored != NULL && PyTuple_Check(stored) ? Py_NewRef(stored) : NULL;
+    call->count = call->many == NULL ? tail->arg_count : 0;
+    for (size_t i = 0; i < call->count; i++) {
+        call->stack[1 + i] = Py_NewRef(tail->args[i]);
+    }
+}
+
+static void release_call(call_t *call) {
+    for (size_t i = 0; i < call->count; i++) {
+        Py_DECREF(call->stack[1 + i]);
+    }
+    Py_XDECREF(call->many);
+    Py_XDECREF(call->callback);
+#if EV_FREE_THREADED
+    Py_XDECREF(call->context);
+#endif
+}
+
+static PyObject *run_call(ev_loop_t *loop, call_t *call) {
+    if (call->callback == NULL || call->context == NULL) {
         PyErr_SetString(PyExc_AttributeError, "the handle's callback or context was deleted");
         return NULL;
     }
-    if (PyContext_Enter(context) < 0) {
+    if (PyContext_Enter(call->context) < 0) {
         return NULL;
     }
-    loop->depth++;
-    Py_INCREF(callback);
-    PyObject *result;
-    PyObject *many = *ev_slot(handle, layout->args);
-    if (many != NULL && PyTuple_Check(many)) {
-        Py_INCREF(many);
-        result = PyObject_Call(callback, many, NULL);
-        Py_DECREF(many);
-    } else {
-        PyObject *stack[1 + EV_INLINE_ARGS];
-        size_t count = tail->arg_count;
-        stack[0] = NULL;
-        for (size_t i = 0; i < count; i++) {
-            stack[1 + i] = Py_NewRef(tail->args[i]);
-        }
-        result = PyObject_Vectorcall(callback, stack + 1, count | PY_VECTORCALL_ARGUMENTS_OFFSET,
-                                     NULL);
-        for (size_t i = 0; i < count; i++) {
-            Py_DECREF(stack[1 + i]);
-        }
-    }
-    Py_DECREF(callback);
-    loop->depth--;
-    if (PyContext_Exit(context) < 0) {
+    bool owns = ev_owns(loop); /* else a _run() by hand in a foreign thread */
+    loop->depth += owns;
+    PyObject *result = call->many != NULL
+                           ? PyObject_Call(call->callback, call->many, NULL)
+                           : PyObject_Vectorcall(call->callback, call->stack + 1,
+                                                 call->count | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                                                 NULL);
+    loop->depth -= owns;
+    if (PyContext_Exit(call->context) < 0) {
         Py_CLEAR(result);
     }
+    return result;
+}
+
+PyObject *ev_handle_call(ev_loop_t *loop, PyObject *handle) {
+    call_t call;
+    Py_BEGIN_CRITICAL_SECTION(handle);
+    take_call(loop->state->handle_layout, handle, &call);
+    Py_END_CRITICAL_SECTION();
+    PyObject *result = run_call(loop, &call);
+    release_call(&call);
     return result;
 }
 
@@ -338,7 +358,7 @@ static void run_watched(ev_loop_t *loop, PyObject *handle) {
 
 bool ev_handle_is_cancelled(ev_loop_t *loop, PyObject *handle) {
     (void)loop;
-    PyObject *cancelled = *ev_slot(handle, ev_handle_tail(handle)->layout->cancelled);
+    PyObject *cancelled = ev_slot_peek(ev_slot(handle, ev_handle_tail(handle)->layout->cancelled));
     return cancelled != Py_False && cancelled != NULL;
 }
 
@@ -370,45 +390,87 @@ static void drop_item(el_loop_t *el, el_ready_t *item) {
 
 const el_ready_ops_t ev_handle_ready_ops = {run_item, drop_item};
 
-void ev_handle_schedule(ev_loop_t *loop, PyObject *handle) {
+int ev_handle_schedule(ev_loop_t *loop, PyObject *handle) {
     ev_handle_tail_t *tail = ev_handle_tail(handle);
     tail->queued = true;
-    tail->ready.ops = &ev_handle_ready_ops;
+    tail->ready.ops = EV_HAS_THREADSAFE_HANDLE && tail->kind == EV_SAFE_HANDLE
+                          ? &ev_safe_ready_ops
+                          : &ev_handle_ready_ops;
     Py_INCREF(handle);
-    el_loop_push(&loop->el, &tail->ready);
-    if (loop->el.blocked) {
-        el_loop_wake(&loop->el); /* called from another thread */
+    if (ev_loop_queue(loop, &tail->ready) < 0) {
+        tail->queued = false;
+        Py_DECREF(handle);
+        return -1;
     }
+    return 0;
 }
 
 /* -- the Python side --------------------------------------------------------------------------- */
 
-int ev_handle_cancel(ev_loop_t *loop, PyObject *handle) {
+PyObject *ev_handle_read(PyObject *self, Py_ssize_t offset) {
+    PyObject *value;
+    (void)self;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    value = Py_XNewRef(*ev_slot(self, offset));
+    Py_END_CRITICAL_SECTION();
+    return value;
+}
+
+/* Empties callback and arguments, and keeps what "Executing <Handle ...> took" will show: `text`, or
+ * NULL. The handle keeps no reference of it. */
+static void forget_call(PyObject *handle, PyObject *text) {
     ev_handle_tail_t *tail = ev_handle_tail(handle);
     ev_handle_layout_t *layout = tail->layout;
+    PyObject *old[3 + EV_INLINE_ARGS] = {NULL};
+    Py_BEGIN_CRITICAL_SECTION(handle);
+    if (text != NULL) {
+        old[0] = ev_slot_swap(ev_slot(handle, layout->repr), text);
+    }
+    old[1] = ev_slot_swap(ev_slot(handle, layout->callback), Py_NewRef(Py_None));
+    old[2] = ev_slot_swap(ev_slot(handle, layout->args), Py_NewRef(Py_None));
+    for (size_t i = 0; i < tail->arg_count; i++) {
+        old[3 + i] = tail->args[i];
+        tail->args[i] = NULL;
+    }
+    tail->arg_count = 0;
+    Py_END_CRITICAL_SECTION();
+    for (size_t i = 0; i < sizeof old / sizeof old[0]; i++) {
+        Py_XDECREF(old[i]);
+    }
+}
+
+int ev_handle_cancel(ev_loop_t *loop, PyObject *handle) {
+    ev_handle_tail_t *tail = ev_handle_tail(handle);
     if (ev_handle_is_cancelled(loop, handle)) {
         return 0;
     }
-    if (tail->is_timer && loop->initialised) {
-        el_timer_cancel(&loop->el, &ev_timer_tail(handle)->timer);
+    if (tail->kind == EV_TIMER_HANDLE && loop->initialised) {
+        /* Cancelled from another thread, it stays in the heap until it is due. */
+        ev_ownership_t ownership = ev_own(loop);
+        if (ownership != EV_REFUSED) {
+            el_timer_cancel(&loop->el, &ev_timer_tail(handle)->timer);
+            ev_disown(loop, ownership);
+        }
     }
-    Py_XSETREF(*ev_slot(handle, layout->cancelled), Py_NewRef(Py_True));
+    PyObject *old;
+    Py_BEGIN_CRITICAL_SECTION(handle);
+    old = ev_slot_swap(ev_slot(handle, tail->layout->cancelled), Py_NewRef(Py_True));
+    Py_END_CRITICAL_SECTION();
+    Py_XDECREF(old);
+    PyObject *text = NULL;
     if (loop->debug) {
-        /* What "Executing <Handle ...> took" will show: callback and arguments are gone by then. */
-        PyObject *text = PyObject_Repr(handle);
+        text = PyObject_Repr(handle);
         if (text == NULL) {
             return -1;
         }
-        Py_XSETREF(*ev_slot(handle, layout->repr), text);
     }
-    Py_XSETREF(*ev_slot(handle, layout->callback), Py_NewRef(Py_None));
-    Py_XSETREF(*ev_slot(handle, layout->args), Py_NewRef(Py_None));
-    clear_args(tail);
+    forget_call(handle, text);
     return 0;
 }
 
+/* New reference. */
 static ev_loop_t *loop_of_handle(PyObject *self) {
-    PyObject *loop = *ev_slot(self, ev_handle_tail(self)->layout->loop);
+    PyObject *loop = ev_handle_read(self, ev_handle_tail(self)->layout->loop);
     if (loop == NULL) {
         PyErr_SetString(PyExc_AttributeError, "_loop");
     }
@@ -418,16 +480,15 @@ static ev_loop_t *loop_of_handle(PyObject *self) {
 PyObject *ev_handle_cancel_method(PyObject *self, PyObject *unused) {
     (void)unused;
     ev_loop_t *loop = loop_of_handle(self);
-    if (loop == NULL || ev_handle_cancel(loop, self) < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
+    int failed = loop == NULL ? -1 : ev_handle_cancel(loop, self);
+    Py_XDECREF(loop);
+    return failed < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 PyObject *ev_handle_cancelled_method(PyObject *self, PyObject *unused) {
     (void)unused;
-    PyObject *cancelled = *ev_slot(self, ev_handle_tail(self)->layout->cancelled);
-    return Py_NewRef(cancelled != NULL ? cancelled : Py_False);
+    PyObject *cancelled = ev_handle_read(self, ev_handle_tail(self)->layout->cancelled);
+    return cancelled != NULL ? cancelled : Py_NewRef(Py_False);
 }
 
 PyObject *ev_handle_run_method(PyObject *self, PyObject *unused) {
@@ -437,25 +498,21 @@ PyObject *ev_handle_run_method(PyObject *self, PyObject *unused) {
         return NULL;
     }
     PyObject *result = ev_handle_call(loop, self);
-    if (result != NULL) {
-        Py_DECREF(result);
-        Py_RETURN_NONE;
-    }
-    if (PyErr_ExceptionMatches(PyExc_SystemExit) ||
-        PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) || report_callback(loop, self) < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
+    bool failed = result == NULL && (PyErr_ExceptionMatches(PyExc_SystemExit) ||
+                                     PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) ||
+                                     report_callback(loop, self) < 0);
+    Py_XDECREF(result);
+    Py_DECREF(loop);
+    return failed ? NULL : Py_NewRef(Py_None);
 }
 
 PyObject *ev_handle_get_context_method(PyObject *self, PyObject *unused) {
     (void)unused;
-    PyObject *context = *ev_slot(self, ev_handle_tail(self)->layout->context);
-    return Py_NewRef(context != NULL ? context : Py_None);
+    PyObject *context = ev_handle_read(self, ev_handle_tail(self)->layout->context);
+    return context != NULL ? context : Py_NewRef(Py_None);
 }
 
-PyObject *ev_handle_get_args(PyObject *self, void *closure) {
-    (void)closure;
+static PyObject *args_of(PyObject *self) {
     ev_handle_tail_t *tail = ev_handle_tail(self);
     PyObject *stored = *ev_slot(self, tail->layout->args);
     if (stored != NULL) {
@@ -468,6 +525,15 @@ PyObject *ev_handle_get_args(PyObject *self, void *closure) {
     return tuple;
 }
 
+PyObject *ev_handle_get_args(PyObject *self, void *closure) {
+    PyObject *args;
+    (void)closure;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    args = args_of(self);
+    Py_END_CRITICAL_SECTION();
+    return args;
+}
+
 int ev_handle_set_args(PyObject *self, PyObject *value, void *closure) {
     (void)closure;
     if (value == NULL || (value != Py_None && !PyTuple_Check(value))) {
@@ -475,15 +541,18 @@ int ev_handle_set_args(PyObject *self, PyObject *value, void *closure) {
         return -1;
     }
     ev_handle_tail_t *tail = ev_handle_tail(self);
-    Py_XSETREF(*ev_slot(self, tail->layout->args), Py_NewRef(value));
+    PyObject *old;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    old = ev_slot_swap(ev_slot(self, tail->layout->args), Py_NewRef(value));
     clear_args(tail);
+    Py_END_CRITICAL_SECTION();
+    Py_XDECREF(old);
     return 0;
 }
 
 PyObject *ev_handle_get_loop(PyObject *self, void *closure) {
     (void)closure;
-    ev_loop_t *loop = loop_of_handle(self);
-    return loop == NULL ? NULL : Py_NewRef((PyObject *)loop);
+    return (PyObject *)loop_of_handle(self);
 }
 
 static PyMethodDef handle_methods[] = {
@@ -521,6 +590,7 @@ int ev_handle_types_init(ev_state_t *state) {
         return -1;
     }
     state->handle_layout = layout;
+    layout->use_count = 1;
     if (read_handle_layout(layout, base) < 0) {
         return -1;
     }
@@ -535,6 +605,6 @@ int ev_handle_types_init(ev_state_t *state) {
     if (state->handle_type == NULL) {
         return -1;
     }
-    layout->handle_weak_list = state->handle_type->tp_weaklistoffset;
-    return ev_timer_handle_type_init(state);
+    layout->forms[EV_HANDLE].weak_list = state->handle_type->tp_weaklistoffset;
+    return ev_timer_handle_type_init(state) < 0 ? -1 : ev_safe_handle_type_init(state);
 }

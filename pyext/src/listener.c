@@ -377,13 +377,16 @@ static PyObject *stop_listener(PyObject *op, PyObject *sock) {
     Py_RETURN_FALSE;
 }
 
+EV_GUARD_METHOD(ev_guard_begin_loop, start_listener)
+EV_GUARD_METHOD(ev_guard_begin_loop, stop_listener)
+
 PyMethodDef ev_loop_listener_methods[] = {
-    {"_start_listener", start_listener, METH_VARARGS,
+    {"_start_listener", EV_OWNED(start_listener), METH_VARARGS,
      PyDoc_STR("_start_listener($self, protocol_factory, sock, sslcontext, server, backlog, "
                "ssl_handshake_timeout, "
                "ssl_shutdown_timeout, context)\n--\n\nAccepts from a listening socket; context "
                "None: the current one.")},
-    {"_stop_listener", stop_listener, METH_O,
+    {"_stop_listener", EV_OWNED(stop_listener), METH_O,
      PyDoc_STR("_stop_listener($self, sock)\n--\n\nEnds _start_listener. Whether it had begun. The "
                "socket stays open.")},
     {NULL, NULL, 0, NULL},

@@ -6,7 +6,7 @@
  * _closed, _thread_id, _stopping, _ready, _scheduled) are descriptors here, so that code inherited
  * from it reads and writes the one truth.
  */
-#include "core.h"
+#include "threads.h"
 
 #include <string.h>
 
@@ -230,7 +230,7 @@ static PyObject *loop_check_closed(PyObject *op, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
-static int as_bool(PyObject *value, bool *out) {
+static int as_bool(PyObject *value, EV_SHARED(bool) * out) {
     int truth = value == NULL ? 0 : PyObject_IsTrue(value);
     if (truth < 0) {
         return -1;
@@ -273,16 +273,17 @@ static int set_stopping(PyObject *op, PyObject *value, void *closure) {
     if (self->initialised) {
         self->el.stopping = self->stop_asked;
     }
-    return 0;
+    return 0; /* from another thread it is seen when the loop next wakes, as in asyncio */
 }
 
 static PyObject *get_thread_id(PyObject *op, void *closure) {
     (void)closure;
     ev_loop_t *self = (ev_loop_t *)op;
-    if (!is_running(self)) {
+    unsigned long thread_id = self->thread_id;
+    if (thread_id == 0 || !is_running(self)) {
         Py_RETURN_NONE;
     }
-    return PyLong_FromUnsignedLong(self->thread_id);
+    return PyLong_FromUnsignedLong(thread_id);
 }
 
 static int set_thread_id(PyObject *op, PyObject *value, void *closure) {
@@ -329,29 +330,40 @@ static int set_queue(PyObject *op, PyObject *value, void *closure) {
 static PyObject *get_transports(PyObject *op, void *closure) {
     (void)closure;
     ev_loop_t *self = (ev_loop_t *)op;
-    if (self->transports == NULL) {
+    PyObject *transports;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    transports = Py_XNewRef(self->transports);
+    Py_END_CRITICAL_SECTION();
+    if (transports == NULL) {
         PyErr_SetString(PyExc_AttributeError, "_transports");
-        return NULL;
     }
-    return Py_NewRef(self->transports);
+    return transports;
 }
 
 static int set_transports(PyObject *op, PyObject *value, void *closure) {
     (void)closure;
     ev_loop_t *self = (ev_loop_t *)op;
-    Py_XINCREF(value);
-    Py_XSETREF(self->transports, value);
+    PyObject *old;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    old = self->transports;
+    self->transports = Py_XNewRef(value);
+    Py_END_CRITICAL_SECTION();
+    Py_XDECREF(old);
     return 0;
 }
 
 /* -- the type ---------------------------------------------------------------------------------- */
+
+EV_GUARD_METHOD(ev_guard_begin_loop, loop_close_engine)
+EV_GUARD_GETTER(ev_guard_begin_loop, get_ready)
+EV_GUARD_GETTER(ev_guard_begin_loop, get_scheduled)
 
 static PyMethodDef loop_methods[] = {
     {"is_running", loop_is_running, METH_NOARGS, PyDoc_STR("Whether the loop is running.")},
     {"is_closed", loop_is_closed, METH_NOARGS, PyDoc_STR("Whether the loop was closed.")},
     {"get_debug", loop_get_debug, METH_NOARGS, PyDoc_STR("Whether debug mode is on.")},
     {"_check_closed", loop_check_closed, METH_NOARGS, NULL},
-    {"_close_engine", loop_close_engine, METH_NOARGS,
+    {"_close_engine", EV_OWNED(loop_close_engine), METH_NOARGS,
      PyDoc_STR("Drop all callbacks and watchers and give the system's resources back.")},
     {NULL, NULL, 0, NULL},
 };
@@ -361,9 +373,9 @@ static PyGetSetDef loop_attributes[] = {
     {"_closed", get_closed, set_closed, NULL, NULL},
     {"_stopping", get_stopping, set_stopping, NULL, NULL},
     {"_thread_id", get_thread_id, set_thread_id, NULL, NULL},
-    {"_ready", get_ready, set_queue, PyDoc_STR("The handles that run in the next turn: a copy."),
-     NULL},
-    {"_scheduled", get_scheduled, set_queue,
+    {"_ready", EV_OWNED(get_ready), set_queue,
+     PyDoc_STR("The handles that run in the next turn: a copy."), NULL},
+    {"_scheduled", EV_OWNED(get_scheduled), set_queue,
      PyDoc_STR("The timers that are set, in no order: a copy."), NULL},
     {"_transports", get_transports, set_transports, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},

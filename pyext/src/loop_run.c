@@ -8,7 +8,7 @@
  * descriptor for good, as asyncio does with its self-pipe. What would break it: a wait outside
  * before_block and after_block.
  */
-#include "core.h"
+#include "threads.h"
 #include "wakeup.h"
 
 #include <string.h>
@@ -150,27 +150,58 @@ static PyObject *finish(ev_loop_t *self, int code) {
     Py_RETURN_NONE;
 }
 
-static PyObject *run(ev_loop_t *self, bool once) {
-    if (ev_loop_check_closed(self) < 0) {
-        return NULL;
-    }
-    if (self->el.running) {
-        PyErr_SetString(PyExc_RuntimeError, "This event loop is already running");
-        return NULL;
-    }
+/* The engine's part of a run, which this thread owns. */
+static PyObject *run_owned(ev_loop_t *self, bool once) {
     if (prepare_signals(self) < 0) {
         return NULL;
     }
     self->el.stopping = self->stop_asked;
     unsigned depth = self->depth;
     self->depth = 0; /* another loop's callback may have begun this run */
-    Py_INCREF(self);
+    el_loop_collect(&self->el);
     /* asyncio's _run_once waits before it runs what is ready: whoever calls it does not wait when
      * something was. */
     uint64_t timeout_ns = self->el.ready.count != 0 ? 0 : EL_NEVER;
     int code = once ? el_loop_turn(&self->el, timeout_ns) : el_loop_run(&self->el);
     self->depth = depth;
-    PyObject *result = finish(self, code);
+    return finish(self, code);
+}
+
+/* Makes the loop this thread's for as long as it runs. false: another thread runs it. */
+static bool begin_run(ev_loop_t *self, ev_ownership_t *ownership) {
+    *ownership = ev_own(self);
+    if (*ownership == EV_REFUSED) {
+        return false;
+    }
+    if (self->el.running) {
+        ev_disown(self, *ownership);
+        return false;
+    }
+#if EV_FREE_THREADED
+    self->runs = true;
+#endif
+    return true;
+}
+
+static void end_run(ev_loop_t *self, ev_ownership_t ownership) {
+#if EV_FREE_THREADED
+    self->runs = false;
+#endif
+    ev_disown(self, ownership);
+}
+
+static PyObject *run(ev_loop_t *self, bool once) {
+    if (ev_loop_check_closed(self) < 0) {
+        return NULL;
+    }
+    ev_ownership_t ownership;
+    if (!begin_run(self, &ownership)) {
+        PyErr_SetString(PyExc_RuntimeError, "This event loop is already running");
+        return NULL;
+    }
+    Py_INCREF(self);
+    PyObject *result = run_owned(self, once);
+    end_run(self, ownership);
     Py_DECREF(self);
     return result;
 }
@@ -189,8 +220,14 @@ static PyObject *loop_stop(PyObject *op, PyObject *unused) {
     (void)unused;
     ev_loop_t *self = (ev_loop_t *)op;
     self->stop_asked = true;
-    if (self->initialised) {
+    if (!self->initialised) {
+        Py_RETURN_NONE;
+    }
+    if (ev_owns(self)) {
         el_loop_stop(&self->el);
+    } else {
+        self->el.stopping = true;
+        el_loop_wake(&self->el);
     }
     Py_RETURN_NONE;
 }
@@ -204,11 +241,13 @@ static PyObject *loop_signal_fd(PyObject *op, PyObject *unused) {
     return PyLong_FromLong(self->signal_fd);
 }
 
+EV_GUARD_METHOD(ev_guard_begin_loop, loop_signal_fd)
+
 PyMethodDef ev_loop_run_methods[] = {
     {"_run_turns", loop_run_turns, METH_NOARGS,
      PyDoc_STR("Turn until stop() is called or an exception leaves.")},
     {"_run_once", loop_run_once, METH_NOARGS, PyDoc_STR("Make one turn.")},
-    {"_signal_fd", loop_signal_fd, METH_NOARGS,
+    {"_signal_fd", EV_OWNED(loop_signal_fd), METH_NOARGS,
      PyDoc_STR("The descriptor to which the interpreter writes the numbers of signals.")},
     {"stop", loop_stop, METH_NOARGS, PyDoc_STR("End the run after the current turn.")},
     {NULL, NULL, 0, NULL},

@@ -132,10 +132,11 @@ static int module_exec(PyObject *module) {
                 row(socket_family) row(python) row(empty_tuple) row(set_wakeup_fd)
 
 #define EV_STATE_TYPES(row)                                                                        \
-    row(loop_type) row(handle_type) row(timer_handle_type) row(child_watch_type)                   \
-        row(stream_transport_type) row(pipe_transport_type) row(write_pipe_transport_type)         \
-            row(datagram_transport_type) row(duplex_pipe_transport_type) row(socket_view_type)     \
-                row(listener_type) row(sock_op_type)
+    row(loop_type) row(handle_type) row(timer_handle_type) row(safe_handle_type)                   \
+        row(child_watch_type) row(stream_transport_type) row(pipe_transport_type)                  \
+            row(write_pipe_transport_type) row(datagram_transport_type)                            \
+                row(duplex_pipe_transport_type) row(socket_view_type) row(listener_type)           \
+                    row(sock_op_type)
 
 static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     ev_state_t *state = ev_state_of(module);

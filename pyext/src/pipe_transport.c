@@ -107,8 +107,10 @@ static PyObject *make_pipe_transport(PyObject *op, PyObject *args) {
     return self;
 }
 
+EV_GUARD_METHOD(ev_guard_begin_loop, make_pipe_transport)
+
 PyMethodDef ev_loop_pipe_transport_methods[] = {
-    {"_make_pipe_transport", make_pipe_transport, METH_VARARGS,
+    {"_make_pipe_transport", EV_OWNED(make_pipe_transport), METH_VARARGS,
      PyDoc_STR("_make_pipe_transport($self, pipe, file, flags, protocol, waiter, extra)\n--\n\n"
                "A transport that owns `pipe` and reads or writes through `file`: a descriptor, or "
                "what `flags`, of the module's PIPE_ constants, says. ValueError: neither a pipe, "

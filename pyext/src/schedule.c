@@ -79,6 +79,14 @@ static int check_debug(ev_loop_t *self, PyObject *callback, const char *method, 
 
 /* -- at once ----------------------------------------------------------------------------------- */
 
+/* Queues a new handle, which may be NULL, and passes it on. */
+static inline PyObject *schedule(ev_loop_t *self, PyObject *handle) {
+    if (handle != NULL && ev_handle_schedule(self, handle) < 0) {
+        Py_CLEAR(handle);
+    }
+    return handle;
+}
+
 static PyObject *call_soon(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                            PyObject *keywords) {
     ev_loop_t *self = (ev_loop_t *)op;
@@ -90,10 +98,7 @@ static PyObject *call_soon(PyObject *op, PyObject *const *args, Py_ssize_t nargs
         return NULL;
     }
     PyObject *handle = ev_handle_new(self, call.named[0], call.rest, call.rest_count, call.context);
-    if (handle != NULL) {
-        ev_handle_schedule(self, handle);
-    }
-    return handle;
+    return schedule(self, handle);
 }
 
 /* The private form, callback and a tuple of arguments, that asyncio's subclasses use. */
@@ -107,10 +112,7 @@ static PyObject *call_soon_private(PyObject *op, PyObject *args) {
     PyObject *handle = ev_handle_new(self, callback, &PyTuple_GET_ITEM(tuple, 0),
                                      (size_t)PyTuple_GET_SIZE(tuple),
                                      context == Py_None ? NULL : context);
-    if (handle != NULL) {
-        ev_handle_schedule(self, handle);
-    }
-    return handle;
+    return schedule(self, handle);
 }
 
 /* A handle that is not one of ours, or is queued twice: asyncio's own class, from code that is
@@ -166,49 +168,15 @@ static int schedule_foreign(ev_loop_t *self, PyObject *handle) {
     }
     foreign->ready.ops = &foreign_ops;
     foreign->handle = Py_NewRef(handle);
-    el_loop_push(&self->el, &foreign->ready);
-    if (self->el.blocked) {
-        el_loop_wake(&self->el);
+    if (ev_loop_queue(self, &foreign->ready) < 0) {
+        PyMem_Free(foreign);
+        Py_DECREF(handle);
+        return -1;
     }
     return 0;
 }
 
-/* A source traceback ends with the frame that made the handle's: its __init__, which asyncio cuts
- * off too. */
-static int cut_source_traceback(ev_loop_t *self, PyObject *handle) {
-    PyObject *traceback = PyObject_GetAttr(handle, self->state->str__source_traceback);
-    if (traceback == NULL) {
-        return -1;
-    }
-    Py_ssize_t count = PyList_Check(traceback) ? PyList_GET_SIZE(traceback) : 0;
-    int code = count == 0 ? 0 : PyList_SetSlice(traceback, count - 1, count, NULL);
-    Py_DECREF(traceback);
-    return code;
-}
-
-/* 3.14: a handle whose cancel() waits for the callback that runs in another thread. asyncio's own
- * class serves. */
-static PyObject *schedule_threadsafe_handle(ev_loop_t *self, const call_args_t *call) {
-    PyObject *tuple = PyTuple_New((Py_ssize_t)call->rest_count);
-    if (tuple == NULL) {
-        return NULL;
-    }
-    for (size_t i = 0; i < call->rest_count; i++) {
-        PyTuple_SET_ITEM(tuple, (Py_ssize_t)i, Py_NewRef(call->rest[i]));
-    }
-    PyObject *handle = PyObject_CallFunctionObjArgs(
-        self->state->asyncio_threadsafe_handle, call->named[0], tuple, (PyObject *)self,
-        call->context == NULL ? Py_None : call->context, NULL);
-    Py_DECREF(tuple);
-    if (handle != NULL &&
-        (cut_source_traceback(self, handle) < 0 || schedule_foreign(self, handle) < 0)) {
-        Py_CLEAR(handle);
-    }
-    return handle;
-}
-
-/* The interpreter's lock is held here, so the queue may be touched; ev_handle_schedule wakes a loop
- * that waits. */
+/* From 3.14 on cancel() of what this returns waits for a callback that is running. */
 static PyObject *call_soon_threadsafe(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                                       PyObject *keywords) {
     ev_loop_t *self = (ev_loop_t *)op;
@@ -219,14 +187,13 @@ static PyObject *call_soon_threadsafe(PyObject *op, PyObject *const *args, Py_ss
         (self->debug && check_debug(self, call.named[0], "call_soon_threadsafe", false) < 0)) {
         return NULL;
     }
-    if (self->state->asyncio_threadsafe_handle != NULL) {
-        return schedule_threadsafe_handle(self, &call);
-    }
+#if EV_HAS_THREADSAFE_HANDLE
+    PyObject *handle = ev_safe_handle_new(self, call.named[0], call.rest, call.rest_count,
+                                          call.context);
+#else
     PyObject *handle = ev_handle_new(self, call.named[0], call.rest, call.rest_count, call.context);
-    if (handle != NULL) {
-        ev_handle_schedule(self, handle);
-    }
-    return handle;
+#endif
+    return schedule(self, handle);
 }
 
 /* -- later ------------------------------------------------------------------------------------- */
@@ -262,15 +229,10 @@ static PyObject *start_timer(ev_loop_t *self, PyObject *when, const call_args_t 
     }
     PyObject *handle = ev_timer_handle_new(self, when, callback, call->rest, call->rest_count,
                                            call->context);
-    if (handle == NULL) {
-        return NULL;
+    if (handle != NULL && ev_timer_handle_start(self, handle, deadline_of(seconds)) < 0) {
+        Py_CLEAR(handle);
     }
-    el_timer_t *timer = &ev_timer_tail(handle)->timer;
-    if (el_timer_start(&self->el, timer, deadline_of(seconds), &ev_timer_ready_ops) != 0) {
-        Py_DECREF(handle);
-        return PyErr_NoMemory();
-    }
-    return Py_NewRef(handle); /* the other reference is the heap's */
+    return handle;
 }
 
 static PyObject *call_at(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
@@ -337,8 +299,8 @@ static PyObject *add_callback(PyObject *op, PyObject *handle) {
         return NULL;
     }
     if (ev_is_handle(self->state, handle) && !ev_handle_tail(handle)->queued) {
-        if (!ev_handle_is_cancelled(self, handle)) {
-            ev_handle_schedule(self, handle);
+        if (!ev_handle_is_cancelled(self, handle) && ev_handle_schedule(self, handle) < 0) {
+            return NULL;
         }
         Py_RETURN_NONE;
     }
@@ -381,22 +343,24 @@ static PyObject *timer_handle_cancelled(PyObject *op, PyObject *handle) {
 
 /* -- what is queued ---------------------------------------------------------------------------- */
 
-static PyObject *handle_of(el_ready_t *item) {
-    if (item->ops == &ev_handle_ready_ops) {
-        return ((ev_handle_tail_t *)item)->object;
+static PyObject *handle_of(const el_ready_t *item) {
+    if (item->ops == &ev_handle_ready_ops || item->ops == &ev_safe_ready_ops) {
+        return ((const ev_handle_tail_t *)item)->object;
     }
     if (item->ops == &ev_timer_ready_ops) {
-        return ((ev_timer_tail_t *)((char *)item - offsetof(ev_timer_tail_t, timer.ready)))
+        return ((const ev_timer_tail_t *)((const char *)item -
+                                          offsetof(ev_timer_tail_t, timer.ready)))
             ->common.object;
     }
     if (item->ops == &foreign_ops) {
-        return ((foreign_t *)item)->handle;
+        return ((const foreign_t *)item)->handle;
     }
     return NULL; /* a transport's end, or the engine's own */
 }
 
 PyObject *ev_schedule_ready(ev_loop_t *self) {
     PyObject *list = PyList_New(0);
+    el_loop_collect(&self->el);
     for (el_ready_t *item = self->el.ready.first; list != NULL && item != NULL; item = item->next) {
         PyObject *handle = handle_of(item);
         if (handle != NULL && PyList_Append(list, handle) < 0) {
@@ -432,6 +396,9 @@ static int visit_timer(el_timer_t *timer, void *ctx) {
 
 int ev_schedule_traverse(ev_loop_t *self, visitproc visit, void *arg) {
     for (el_ready_t *item = self->el.ready.first; item != NULL; item = item->next) {
+        Py_VISIT(handle_of(item));
+    }
+    for (const el_ready_t *item = el_loop_posted(&self->el); item != NULL; item = item->next) {
         Py_VISIT(handle_of(item));
     }
     visit_args_t args = {visit, arg};

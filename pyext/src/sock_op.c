@@ -238,9 +238,7 @@ static PySendResult resume(ev_sock_op_t *self, PyObject *value, PyObject **resul
     return try_or_wait(self, result);
 }
 
-static PySendResult op_send(PyObject *op, PyObject *value, PyObject **result) {
-    ev_sock_op_t *self = (ev_sock_op_t *)op;
-    *result = NULL;
+static PySendResult send_here(ev_sock_op_t *self, PyObject *value, PyObject **result) {
     if (self->running) {
         PyErr_SetString(PyExc_ValueError, "coroutine already executing");
         return PYGEN_ERROR;
@@ -262,6 +260,22 @@ static PySendResult op_send(PyObject *op, PyObject *value, PyObject **result) {
         PyErr_SetRaisedException(exc);
     }
     return sent;
+}
+
+static PySendResult op_send(PyObject *op, PyObject *value, PyObject **result) {
+    ev_sock_op_t *self = (ev_sock_op_t *)op;
+    *result = NULL;
+#if EV_FREE_THREADED
+    ev_guard_t guard;
+    if (ev_guard_begin_field(op, &self->loop, &guard) < 0) {
+        return PYGEN_ERROR;
+    }
+    PySendResult sent = send_here(self, value, result);
+    ev_guard_end(&guard);
+    return sent;
+#else
+    return send_here(self, value, result);
+#endif
 }
 
 /* StopIteration(value): by hand, since a tuple or an exception as value would be taken apart. */
@@ -410,11 +424,20 @@ static PyGetSetDef op_getset[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
+#if EV_FREE_THREADED
+static int op_guard(PyObject *op, ev_guard_t *guard) {
+    return ev_guard_begin_field(op, &((ev_sock_op_t *)op)->loop, guard);
+}
+#endif
+EV_GUARD_METHOD(op_guard, op_throw)
+EV_GUARD_METHOD(op_guard, op_close)
+
 static PyMethodDef op_methods[] = {
     {"send", op_py_send, METH_O, PyDoc_STR("send($self, value, /)\n--\n\nRun the next step.")},
-    {"throw", op_throw, METH_VARARGS,
+    {"throw", EV_OWNED(op_throw), METH_VARARGS,
      PyDoc_STR("Raise an exception in the operation, which ends it.")},
-    {"close", op_close, METH_NOARGS, PyDoc_STR("close($self, /)\n--\n\nEnd the operation.")},
+    {"close", EV_OWNED(op_close), METH_NOARGS,
+     PyDoc_STR("close($self, /)\n--\n\nEnd the operation.")},
     {NULL, NULL, 0, NULL},
 };
 
@@ -442,8 +465,44 @@ static int op_clear(PyObject *op) {
     return 0;
 }
 
+#if EV_FREE_THREADED
+static void end_item(el_loop_t *el, el_ready_t *item) {
+    (void)el;
+    ev_sock_op_t *self = (ev_sock_op_t *)(void *)((char *)item - offsetof(ev_sock_op_t, end));
+    finish(self);
+    Py_DECREF(self);
+}
+
+static const el_ready_ops_t end_ops = {end_item, end_item};
+
+/* An operation that is dropped while it waits is still in the hands of its loop. If another thread
+ * drops it, it lives on until the loop has let go of it in its next turn. */
+static void end_waiting(ev_sock_op_t *self) {
+    for (;;) {
+        ev_ownership_t ownership = ev_own(self->loop);
+        if (ownership != EV_REFUSED) {
+            finish(self);
+            ev_disown(self->loop, ownership);
+            return;
+        }
+        self->end.ops = &end_ops;
+        Py_INCREF(self);
+        if (el_loop_post(&self->loop->el, &self->end) == 0) {
+            return;
+        }
+        Py_DECREF(self); /* closed just now: it can be owned as soon as that is done */
+    }
+}
+#endif
+
 static void op_finalize(PyObject *op) {
     ev_sock_op_t *self = (ev_sock_op_t *)op;
+#if EV_FREE_THREADED
+    if (self->poll != NULL) {
+        end_waiting(self);
+        return;
+    }
+#endif
     if (self->state != OP_NEW) {
         return;
     }

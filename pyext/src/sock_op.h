@@ -7,7 +7,7 @@
 #ifndef EV_SOCK_OP_H
 #define EV_SOCK_OP_H
 
-#include "core.h"
+#include "threads.h"
 
 #include <evenloop/poll.h>
 
@@ -37,6 +37,9 @@ struct ev_sock_op {
     Py_buffer view;    /* sendall's data, from the first attempt to the end */
     Py_ssize_t sent;
     PyObject *weakrefs;
+#if EV_FREE_THREADED
+    el_ready_t end; /* hands the object over to its loop's thread, which ends it */
+#endif
     uint8_t state; /* op_state_t */
     bool running;
     bool view_held;

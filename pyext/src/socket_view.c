@@ -34,27 +34,45 @@ int ev_socket_view_bind(ev_state_t *state, PyObject *extra, PyObject *transport)
     if (reference == NULL) {
         return -1;
     }
-    Py_XSETREF(((ev_socket_view_t *)view)->transport, reference);
+    PyObject *old;
+    Py_BEGIN_CRITICAL_SECTION(view);
+    old = ((ev_socket_view_t *)view)->transport;
+    ((ev_socket_view_t *)view)->transport = reference;
+    Py_END_CRITICAL_SECTION();
+    Py_XDECREF(old);
     return 0;
 }
 
 static PyObject *view_get_sock(PyObject *op, void *closure) {
     (void)closure;
     ev_socket_view_t *self = (ev_socket_view_t *)op;
-    PyObject *transport = NULL;
-    if (self->transport != NULL && PyWeakref_GetRef(self->transport, &transport) < 0) {
+    PyObject *transport = NULL, *sock;
+    int found = 0;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    sock = Py_NewRef(self->sock == NULL ? Py_None : self->sock);
+    if (self->transport != NULL) {
+        found = PyWeakref_GetRef(self->transport, &transport);
+    }
+    Py_END_CRITICAL_SECTION();
+    if (found < 0) {
+        Py_DECREF(sock);
         return NULL;
     }
     if (transport != NULL) {
         ev_transport_flush((ev_transport_t *)transport);
         Py_DECREF(transport);
     }
-    return Py_NewRef(self->sock == NULL ? Py_None : self->sock);
+    return sock;
 }
 
 static int view_set_sock(PyObject *op, PyObject *value, void *closure) {
     (void)closure;
-    Py_XSETREF(((ev_socket_view_t *)op)->sock, Py_XNewRef(value));
+    PyObject *old;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    old = ((ev_socket_view_t *)op)->sock;
+    ((ev_socket_view_t *)op)->sock = Py_XNewRef(value);
+    Py_END_CRITICAL_SECTION();
+    Py_XDECREF(old);
     return 0;
 }
 

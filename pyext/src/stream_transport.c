@@ -71,8 +71,10 @@ void ev_transport_sync_hold(ev_transport_t *self) {
         /* Whoever takes the descriptor now is not refused. */
         el_stream_set_owner(&self->stream, NULL);
     }
-    if (self->open &&
-        (self->start_queued || stream->lost_queued || reading || stream->queued != 0)) {
+    /* Without the interpreter's lock the last reference may be dropped in any thread: never that of a
+     * transport which the engine knows. */
+    if (self->open && (EV_FREE_THREADED || self->start_queued || stream->lost_queued || reading ||
+                       stream->queued != 0)) {
         ev_member_hold(&self->member);
     } else {
         ev_member_release(&self->member);
@@ -81,16 +83,20 @@ void ev_transport_sync_hold(ev_transport_t *self) {
 
 static void settle_run(el_loop_t *loop, el_ready_t *item) {
     (void)loop;
-    Py_DECREF((PyObject *)(void *)((char *)item - offsetof(ev_transport_t, settle)));
+    ev_transport_t *self = (ev_transport_t *)(void *)((char *)item -
+                                                      offsetof(ev_transport_t, settle));
+    self->settling = false;
+    Py_DECREF(self);
 }
 
 static const el_ready_ops_t settle_ops = {settle_run, settle_run};
 
 void ev_transport_settle(ev_transport_t *self) {
-    if (self->loop == NULL || self->loop->closed) {
+    if (self->loop == NULL || self->loop->closed || self->settling) {
         Py_DECREF(self);
         return;
     }
+    self->settling = true;
     self->settle.ops = &settle_ops;
     el_loop_push(&self->loop->el, &self->settle);
 }
@@ -444,7 +450,9 @@ static void finish(ev_transport_t *self) {
     Py_XDECREF(closed);
     Py_XDECREF(owner);
     Py_CLEAR(self->protocol);
+    Py_BEGIN_CRITICAL_SECTION(self); /* other threads look for the loop: threads.h */
     self->loop = NULL;
+    Py_END_CRITICAL_SECTION();
     if (server != NULL) {
         PyObject *detached = ev_server_detach(server, (PyObject *)self);
         if (detached == NULL && !ev_loop_take_exit(loop)) {

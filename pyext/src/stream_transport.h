@@ -16,7 +16,7 @@
 #ifndef EV_STREAM_TRANSPORT_H
 #define EV_STREAM_TRANSPORT_H
 
-#include "core.h"
+#include "threads.h"
 
 /* Room for the slots of asyncio's transport classes (_extra, _loop, _protocol_paused,
  * _high_water, _low_water), with some to spare. Our own getters shadow them; the memory stays
@@ -64,9 +64,9 @@ typedef struct ev_transport {
     uint8_t start_step;
     bool open; /* el_stream_open succeeded and the engine may still call */
     bool start_queued;
-    bool buffered; /* the protocol is a BufferedProtocol */
-    bool paused;   /* pause_reading was called */
-    bool started;  /* the start has begun to read */
+    bool buffered;          /* the protocol is a BufferedProtocol */
+    EV_SHARED(bool) paused; /* pause_reading was called */
+    bool started;           /* the start has begun to read */
     bool eof_written;
     bool protocol_paused; /* pause_writing was called, resume_writing not yet */
     bool in_call;         /* inside the program's call: a SystemExit of an upcall is the caller's */
@@ -74,6 +74,7 @@ typedef struct ev_transport {
     bool write_failed;    /* in debug mode the log says which side failed */
     bool accepted;        /* peer and local are filled */
     bool read_view_held;
+    bool settling;     /* `settle` is queued */
     bool keeps_bytes;  /* the program kept the last object that a streaming read gave it */
     size_t high_water; /* as asked for; the engine has others while an empty waiter waits */
     size_t low_water;
@@ -212,41 +213,72 @@ void ev_transport_finalize(PyObject *op);
             PyDoc_STR(name "($self, " parameters ")\n--\n\n" doc)                                  \
     }
 
+#if EV_FREE_THREADED
+/* For EV_GUARD_...: the loop of a transport. */
+static inline ev_loop_t *const *ev_transport_field(PyObject *op) {
+    return &((ev_transport_t *)op)->loop;
+}
+static inline int ev_transport_guard(PyObject *op, ev_guard_t *guard) {
+    return ev_guard_begin_field(op, ev_transport_field(op), guard);
+}
+#endif
+
+/* What other threads may not do to the transport of a running loop, and what is done for them. */
+EV_GUARD_HANDED_OVER(ev_transport_guard, ev_transport_field, ev_transport_close, "close")
+EV_GUARD_FAST_KEYWORDS(ev_transport_guard, ev_transport_py_set_protocol)
+EV_GUARD_METHOD(ev_transport_guard, ev_transport_get_protocol)
+EV_GUARD_FAST_KEYWORDS(ev_transport_guard, ev_transport_py_force_close)
+EV_GUARD_KEYWORDS(ev_transport_guard, ev_transport_py_fatal_error)
+EV_GUARD_METHOD(ev_transport_guard, ev_transport_pause_reading)
+EV_GUARD_METHOD(ev_transport_guard, ev_transport_resume_reading)
+EV_GUARD_FAST_KEYWORDS(ev_transport_guard, ev_transport_write)
+EV_GUARD_FAST_KEYWORDS(ev_transport_guard, ev_transport_writelines)
+EV_GUARD_METHOD(ev_transport_guard, ev_transport_write_eof)
+EV_GUARD_KEYWORDS(ev_transport_guard, ev_transport_set_limits)
+EV_GUARD_METHOD(ev_transport_guard, ev_transport_get_limits)
+EV_GUARD_METHOD(ev_transport_guard, ev_transport_get_size)
+EV_GUARD_HANDED_OVER(ev_transport_guard, ev_transport_field, ev_transport_abort, "abort")
+
 #define EV_COMMON_METHODS                                                                          \
     EV_METHOD_KEYWORDS("get_extra_info", ev_transport_get_extra_info, "name, default=None",        \
                        "A fact about the connection, such as 'socket' or 'peername'."),            \
         EV_METHOD_NOARGS("is_closing", ev_transport_is_closing,                                    \
                          "Whether it closes or is closed."),                                       \
-        EV_METHOD_NOARGS("close", ev_transport_close, "Send what is buffered, then close."),       \
-        EV_METHOD_FAST("set_protocol", ev_transport_py_set_protocol, "protocol",                   \
+        EV_METHOD_NOARGS("close", EV_OWNED(ev_transport_close),                                    \
+                         "Send what is buffered, then close."),                                    \
+        EV_METHOD_FAST("set_protocol", EV_OWNED(ev_transport_py_set_protocol), "protocol",         \
                        "Let another protocol take what comes."),                                   \
-        EV_METHOD_NOARGS("get_protocol", ev_transport_get_protocol, "The protocol."),              \
-        EV_METHOD_FAST("_force_close", ev_transport_py_force_close, "exc",                         \
+        EV_METHOD_NOARGS("get_protocol", EV_OWNED(ev_transport_get_protocol), "The protocol."),    \
+        EV_METHOD_FAST("_force_close", EV_OWNED(ev_transport_py_force_close), "exc",               \
                        "Drop what is buffered and lose the connection for this reason."),          \
-        EV_METHOD_KEYWORDS("_fatal_error", ev_transport_py_fatal_error,                            \
+        EV_METHOD_KEYWORDS("_fatal_error", EV_OWNED(ev_transport_py_fatal_error),                  \
                            "exc, message='Fatal error on transport'",                              \
                            "Report an exception and lose the connection for it.")
 
 #define EV_READ_METHODS                                                                            \
     EV_METHOD_NOARGS("is_reading", ev_transport_is_reading, "Whether data is delivered."),         \
-        EV_METHOD_NOARGS("pause_reading", ev_transport_pause_reading, "Deliver nothing for now."), \
-        EV_METHOD_NOARGS("resume_reading", ev_transport_resume_reading, "Deliver data again.")
+        EV_METHOD_NOARGS("pause_reading", EV_OWNED(ev_transport_pause_reading),                    \
+                         "Deliver nothing for now."),                                              \
+        EV_METHOD_NOARGS("resume_reading", EV_OWNED(ev_transport_resume_reading),                  \
+                         "Deliver data again.")
 
 #define EV_WRITE_METHODS                                                                           \
-    EV_METHOD_FAST("write", ev_transport_write, "data",                                            \
+    EV_METHOD_FAST("write", EV_OWNED(ev_transport_write), "data",                                  \
                    "Send bytes; what the system does not take yet is buffered."),                  \
-        EV_METHOD_FAST("writelines", ev_transport_writelines, "list_of_data",                      \
+        EV_METHOD_FAST("writelines", EV_OWNED(ev_transport_writelines), "list_of_data",            \
                        "Send several pieces, in their order."),                                    \
-        EV_METHOD_NOARGS("write_eof", ev_transport_write_eof,                                      \
+        EV_METHOD_NOARGS("write_eof", EV_OWNED(ev_transport_write_eof),                            \
                          "End the writing half, after what is buffered."),                         \
         EV_METHOD_NOARGS("can_write_eof", ev_transport_can_write_eof,                              \
                          "Whether write_eof() is there."),                                         \
-        EV_METHOD_KEYWORDS("set_write_buffer_limits", ev_transport_set_limits,                     \
+        EV_METHOD_KEYWORDS("set_write_buffer_limits", EV_OWNED(ev_transport_set_limits),           \
                            "high=None, low=None", "When to pause and to resume the protocol."),    \
-        EV_METHOD_NOARGS("get_write_buffer_limits", ev_transport_get_limits, "(low, high)"),       \
-        EV_METHOD_NOARGS("get_write_buffer_size", ev_transport_get_size,                           \
+        EV_METHOD_NOARGS("get_write_buffer_limits", EV_OWNED(ev_transport_get_limits),             \
+                         "(low, high)"),                                                           \
+        EV_METHOD_NOARGS("get_write_buffer_size", EV_OWNED(ev_transport_get_size),                 \
                          "The number of bytes that the system has not taken."),                    \
-        EV_METHOD_NOARGS("abort", ev_transport_abort, "Drop what is buffered and close.")
+        EV_METHOD_NOARGS("abort", EV_OWNED(ev_transport_abort),                                    \
+                         "Drop what is buffered and close.")
 
 static inline ev_transport_t *ev_transport_of(el_stream_t *stream) {
     return (ev_transport_t *)(void *)((char *)stream - offsetof(ev_transport_t, stream));
@@ -274,7 +306,7 @@ static inline void ev_transport_enter(ev_transport_t *self) {
 }
 void ev_transport_settle(ev_transport_t *self);
 static inline void ev_transport_leave(ev_transport_t *self) {
-    if (Py_REFCNT(self) > 1) {
+    if (EV_FREE_THREADED ? self->member.held : Py_REFCNT(self) > 1) {
         Py_DECREF(self);
     } else {
         ev_transport_settle(self);

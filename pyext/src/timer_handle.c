@@ -30,7 +30,7 @@ const el_ready_ops_t ev_timer_ready_ops = {run_item, drop_item};
 PyObject *ev_timer_handle_new(ev_loop_t *loop, PyObject *when, PyObject *callback,
                               PyObject *const *args, size_t nargs, PyObject *context) {
     ev_handle_layout_t *layout = loop->state->handle_layout;
-    PyObject *handle = ev_handle_alloc(layout, loop->state->timer_handle_type, true);
+    PyObject *handle = ev_handle_alloc(layout, loop->state->timer_handle_type, EV_TIMER_HANDLE);
     if (handle == NULL) {
         return NULL;
     }
@@ -41,10 +41,59 @@ PyObject *ev_timer_handle_new(ev_loop_t *loop, PyObject *when, PyObject *callbac
     return ev_handle_fill(loop, handle, callback, args, nargs, context) < 0 ? NULL : handle;
 }
 
+/* What another thread has set: the loop starts it in its next turn, unless it was cancelled. */
+static void start_posted(el_loop_t *el, el_ready_t *item) {
+    ev_handle_tail_t *tail = (ev_handle_tail_t *)item;
+    PyObject *handle = tail->object;
+    ev_loop_t *loop = ev_loop_of(el);
+    tail->queued = false;
+    el_timer_t *timer = &ev_timer_tail(handle)->timer;
+    if (ev_handle_is_cancelled(loop, handle)) {
+        Py_DECREF(handle);
+    } else if (el_timer_start(el, timer, timer->deadline_ns, &ev_timer_ready_ops) != 0) {
+        PyErr_NoMemory();
+        ev_loop_report(loop, "Exception in call_at()", NULL);
+        Py_DECREF(handle);
+    }
+}
+
+static void drop_posted(el_loop_t *el, el_ready_t *item) {
+    (void)el;
+    ((ev_handle_tail_t *)item)->queued = false;
+    Py_DECREF(((ev_handle_tail_t *)item)->object);
+}
+
+static const el_ready_ops_t posted_ops = {start_posted, drop_posted};
+
+int ev_timer_handle_start(ev_loop_t *loop, PyObject *handle, uint64_t deadline_ns) {
+    ev_timer_tail_t *tail = ev_timer_tail(handle);
+    int code;
+    Py_INCREF(handle);
+    ev_ownership_t ownership = ev_own(loop);
+    if (ownership == EV_REFUSED) {
+        tail->timer.deadline_ns = deadline_ns;
+        tail->common.queued = true;
+        tail->common.ready.ops = &posted_ops;
+        code = ev_loop_queue(loop, &tail->common.ready);
+    } else {
+        code = el_timer_start(&loop->el, &tail->timer, deadline_ns, &ev_timer_ready_ops);
+        if (code != 0) {
+            PyErr_NoMemory();
+        }
+        ev_disown(loop, ownership);
+    }
+    if (code != 0) {
+        tail->common.queued = false;
+        Py_DECREF(handle);
+        return -1;
+    }
+    return 0;
+}
+
 static PyObject *timer_when(PyObject *self, PyObject *unused) {
     (void)unused;
-    PyObject *when = *ev_slot(self, ev_handle_tail(self)->layout->when);
-    return Py_NewRef(when != NULL ? when : Py_None);
+    PyObject *when = ev_handle_read(self, ev_handle_tail(self)->layout->when);
+    return when != NULL ? when : Py_NewRef(Py_None);
 }
 
 static PyObject *get_scheduled(PyObject *self, void *closure) {
@@ -88,7 +137,8 @@ int ev_timer_handle_type_init(ev_state_t *state) {
     ev_handle_layout_t *layout = state->handle_layout;
     layout->scheduled = ev_layout_find(base, "_scheduled");
     layout->when = ev_layout_find(base, "_when");
-    if (layout->scheduled < 0 || layout->when < 0 || ev_layout_read(layout, base) < 0) {
+    if (layout->scheduled < 0 || layout->when < 0 ||
+        ev_layout_read(layout, EV_TIMER_HANDLE, base) < 0) {
         return -1;
     }
     PyType_Spec spec = {
@@ -102,6 +152,6 @@ int ev_timer_handle_type_init(ev_state_t *state) {
     if (type == NULL) {
         return -1;
     }
-    layout->timer_weak_list = state->timer_handle_type->tp_weaklistoffset;
+    layout->forms[EV_TIMER_HANDLE].weak_list = state->timer_handle_type->tp_weaklistoffset;
     return 0;
 }

@@ -184,11 +184,8 @@ failed:
     return NULL;
 }
 
-/* The dict of extra info, made now if it was not before. Borrowed; NULL with an exception. */
-static PyObject *extra_of(ev_transport_t *self) {
-    if (self->extra != NULL) {
-        return self->extra;
-    }
+/* A dict of extra info for a transport that has none. NULL with an exception. */
+static PyObject *make_extra(ev_transport_t *self) {
     ev_state_t *state = self->state;
     PyObject *extra = PyDict_New();
     if (extra == NULL) {
@@ -209,15 +206,41 @@ static PyObject *extra_of(ev_transport_t *self) {
         Py_DECREF(extra);
         return NULL;
     }
-    self->extra = extra;
+    return extra;
+}
+
+/* The dict of extra info, made now if it was not before. New reference; NULL with an exception. */
+static PyObject *extra_of(ev_transport_t *self) {
+    PyObject *extra;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    if (self->extra == NULL) {
+        PyObject *made = make_extra(self);
+        if (self->extra == NULL) {
+            self->extra = made;
+        } else {
+            Py_XDECREF(made);
+        }
+    }
+    extra = Py_XNewRef(self->extra);
+    Py_END_CRITICAL_SECTION();
     return extra;
 }
 
 void ev_transport_flush(ev_transport_t *self) {
+#if EV_FREE_THREADED
+    ev_guard_t guard;
+    if (ev_transport_guard((PyObject *)self, &guard) < 0) {
+        PyErr_Clear(); /* what the loop's thread is just writing has no order with this thread */
+        return;
+    }
+#endif
     if (self->open) {
         el_stream_flush(&self->stream);
         ev_transport_sync_hold(self);
     }
+#if EV_FREE_THREADED
+    ev_guard_end(&guard);
+#endif
 }
 
 PyObject *ev_transport_get_extra_info(PyObject *op, PyObject *args, PyObject *kwargs) {
@@ -231,11 +254,10 @@ PyObject *ev_transport_get_extra_info(PyObject *op, PyObject *args, PyObject *kw
     if (extra == NULL) {
         return NULL;
     }
-    PyObject *value = PyDict_GetItemWithError(extra, name);
-    if (value == NULL) {
-        return PyErr_Occurred() != NULL ? NULL : Py_NewRef(missing);
-    }
-    return Py_NewRef(value);
+    PyObject *value;
+    int found = PyDict_GetItemRef(extra, name, &value);
+    Py_DECREF(extra);
+    return found != 0 ? value : Py_NewRef(missing);
 }
 
 /* Private names -------------------------------------------------------------------------------- */
@@ -319,7 +341,7 @@ static PyObject *get_name(PyObject *op, void *closure) {
     case NAME_PROTOCOL:
         return new_or_none(self->protocol);
     case NAME_EXTRA:
-        return Py_XNewRef(extra_of(self));
+        return extra_of(self);
     case NAME_CLOSING:
         return PyBool_FromLong(self->stream.closing);
     case NAME_EOF:
@@ -357,7 +379,12 @@ static int set_extra(PyObject *op, PyObject *value, void *closure) {
         PyErr_SetString(PyExc_TypeError, "_extra must be a dict");
         return -1;
     }
-    Py_XSETREF(((ev_transport_t *)op)->extra, Py_NewRef(value));
+    PyObject *old;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    old = ((ev_transport_t *)op)->extra;
+    ((ev_transport_t *)op)->extra = Py_NewRef(value);
+    Py_END_CRITICAL_SECTION();
+    Py_XDECREF(old);
     return 0;
 }
 
@@ -378,32 +405,36 @@ static int set_protocol(PyObject *op, PyObject *value, void *closure) {
     return ev_transport_set_protocol((ev_transport_t *)op, value);
 }
 
+EV_GUARD_GETTER(ev_transport_guard, get_name)
+EV_GUARD_SETTER(ev_transport_guard, set_protocol)
+EV_GUARD_SETTER(ev_transport_guard, set_pipe)
+
 PyGetSetDef ev_transport_getset[] = {
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
-    {"_loop", get_name, NULL, NULL, (void *)NAME_LOOP},
-    {"_sock", get_name, NULL, NULL, (void *)NAME_OWNER},
-    {"_sock_fd", get_name, NULL, NULL, (void *)NAME_FILENO},
-    {"_pipe", get_name, set_pipe, NULL, (void *)NAME_OWNER},
-    {"_fileno", get_name, NULL, NULL, (void *)NAME_FILENO},
-    {"_protocol", get_name, set_protocol, NULL, (void *)NAME_PROTOCOL},
-    {"_extra", get_name, set_extra, NULL, (void *)NAME_EXTRA},
-    {"_closing", get_name, NULL, NULL, (void *)NAME_CLOSING},
-    {"_eof", get_name, NULL, NULL, (void *)NAME_EOF},
-    {"_conn_lost", get_name, NULL, NULL, (void *)NAME_CONN_LOST},
-    {"_buffer", get_name, NULL, NULL, (void *)NAME_BYTES},
-    {"_paused", get_name, NULL, NULL, (void *)NAME_PAUSED},
-    {"_protocol_paused", get_name, NULL, NULL, (void *)NAME_PROTOCOL_PAUSED},
-    {"_server", get_name, NULL, NULL, (void *)NAME_SERVER},
-    {"_high_water", get_name, NULL, NULL, (void *)NAME_HIGH_WATER},
-    {"_low_water", get_name, NULL, NULL, (void *)NAME_LOW_WATER},
-    {"_empty_waiter", get_name, NULL, NULL, (void *)NAME_EMPTY_WAITER},
-    {"_read_ready_cb", get_name, NULL, NULL, (void *)NAME_READ_READY_CB},
+    {"_loop", EV_OWNED(get_name), NULL, NULL, (void *)NAME_LOOP},
+    {"_sock", EV_OWNED(get_name), NULL, NULL, (void *)NAME_OWNER},
+    {"_sock_fd", EV_OWNED(get_name), NULL, NULL, (void *)NAME_FILENO},
+    {"_pipe", EV_OWNED(get_name), EV_OWNED(set_pipe), NULL, (void *)NAME_OWNER},
+    {"_fileno", EV_OWNED(get_name), NULL, NULL, (void *)NAME_FILENO},
+    {"_protocol", EV_OWNED(get_name), EV_OWNED(set_protocol), NULL, (void *)NAME_PROTOCOL},
+    {"_extra", EV_OWNED(get_name), set_extra, NULL, (void *)NAME_EXTRA},
+    {"_closing", EV_OWNED(get_name), NULL, NULL, (void *)NAME_CLOSING},
+    {"_eof", EV_OWNED(get_name), NULL, NULL, (void *)NAME_EOF},
+    {"_conn_lost", EV_OWNED(get_name), NULL, NULL, (void *)NAME_CONN_LOST},
+    {"_buffer", EV_OWNED(get_name), NULL, NULL, (void *)NAME_BYTES},
+    {"_paused", EV_OWNED(get_name), NULL, NULL, (void *)NAME_PAUSED},
+    {"_protocol_paused", EV_OWNED(get_name), NULL, NULL, (void *)NAME_PROTOCOL_PAUSED},
+    {"_server", EV_OWNED(get_name), NULL, NULL, (void *)NAME_SERVER},
+    {"_high_water", EV_OWNED(get_name), NULL, NULL, (void *)NAME_HIGH_WATER},
+    {"_low_water", EV_OWNED(get_name), NULL, NULL, (void *)NAME_LOW_WATER},
+    {"_empty_waiter", EV_OWNED(get_name), NULL, NULL, (void *)NAME_EMPTY_WAITER},
+    {"_read_ready_cb", EV_OWNED(get_name), NULL, NULL, (void *)NAME_READ_READY_CB},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 /* repr and the end of an abandoned transport --------------------------------------------------- */
 
-PyObject *ev_transport_repr(PyObject *op) {
+static PyObject *repr_here(PyObject *op) {
     ev_transport_t *self = (ev_transport_t *)op;
     const el_stream_t *stream = &self->stream;
     PyObject *name = PyType_GetName(Py_TYPE(op));
@@ -432,6 +463,20 @@ PyObject *ev_transport_repr(PyObject *op) {
     }
     Py_DECREF(name);
     return text;
+}
+
+PyObject *ev_transport_repr(PyObject *op) {
+#if EV_FREE_THREADED
+    ev_guard_t guard;
+    if (ev_transport_guard(op, &guard) < 0) {
+        return ev_repr_elsewhere(op, ((ev_transport_t *)op)->fileno);
+    }
+    PyObject *text = repr_here(op);
+    ev_guard_end(&guard);
+    return text;
+#else
+    return repr_here(op);
+#endif
 }
 
 void ev_transport_finalize(PyObject *op) {

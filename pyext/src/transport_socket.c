@@ -97,18 +97,25 @@ static PyObject *make_socket_transport(PyObject *op, PyObject *args, PyObject *k
     return self;
 }
 
+EV_GUARD_METHOD(ev_transport_guard, ev_transport_make_empty_waiter)
+EV_GUARD_METHOD(ev_transport_guard, ev_transport_reset_empty_waiter)
+
 static PyMethodDef methods[] = {
     EV_COMMON_METHODS,
     EV_READ_METHODS,
     EV_WRITE_METHODS,
-    EV_METHOD_NOARGS("_make_empty_waiter", ev_transport_make_empty_waiter,
+    EV_METHOD_NOARGS("_make_empty_waiter", EV_OWNED(ev_transport_make_empty_waiter),
                      "A future that is done when nothing is buffered."),
-    EV_METHOD_NOARGS("_reset_empty_waiter", ev_transport_reset_empty_waiter, "Forget it."),
+    EV_METHOD_NOARGS("_reset_empty_waiter", EV_OWNED(ev_transport_reset_empty_waiter),
+                     "Forget it."),
     {NULL, NULL, 0, NULL},
 };
 
+EV_GUARD_KEYWORDS(ev_guard_begin_loop, make_socket_transport)
+
 PyMethodDef ev_loop_socket_transport_methods[] = {
-    {"_make_socket_transport", EV_METHOD(make_socket_transport), METH_VARARGS | METH_KEYWORDS,
+    {"_make_socket_transport", EV_METHOD(EV_OWNED(make_socket_transport)),
+     METH_VARARGS | METH_KEYWORDS,
      PyDoc_STR("_make_socket_transport($self, sock, protocol, waiter=None, *, extra=None, "
                "server=None, context=None)\n--\n\n"
                "The transport of a connected socket; connection_made follows in the next turn.")},

@@ -6,7 +6,7 @@
  * watch holds one el_poll_open. A descriptor that belongs to a transport is refused, as asyncio
  * does, so that nobody reads another's bytes.
  */
-#include "core.h"
+#include "threads.h"
 
 #include <evenloop/poll.h>
 
@@ -362,7 +362,20 @@ static PyObject *set_fd_owner(PyObject *op, PyObject *args) {
     Py_RETURN_NONE;
 }
 
-#define FAST(function) ((PyCFunction)(void (*)(void))(function))
+#define FAST(function) ((PyCFunction)(void (*)(void))EV_OWNED(function))
+
+EV_GUARD_FAST_KEYWORDS(ev_guard_begin_loop, add_reader)
+EV_GUARD_FAST_KEYWORDS(ev_guard_begin_loop, add_writer)
+EV_GUARD_FAST_KEYWORDS(ev_guard_begin_loop, remove_reader)
+EV_GUARD_FAST_KEYWORDS(ev_guard_begin_loop, remove_writer)
+EV_GUARD_FAST_KEYWORDS(ev_guard_begin_loop, add_reader_private)
+EV_GUARD_FAST_KEYWORDS(ev_guard_begin_loop, add_writer_private)
+EV_GUARD_FAST_KEYWORDS(ev_guard_begin_loop, remove_reader_private)
+EV_GUARD_FAST_KEYWORDS(ev_guard_begin_loop, remove_writer_private)
+EV_GUARD_METHOD(ev_guard_begin_loop, ensure_fd_no_transport)
+EV_GUARD_METHOD(ev_guard_begin_loop, watched)
+EV_GUARD_METHOD(ev_guard_begin_loop, watched_list)
+EV_GUARD_METHOD(ev_guard_begin_loop, set_fd_owner)
 
 PyMethodDef ev_loop_watch_methods[] = {
     {"add_reader", FAST(add_reader), METH_FASTCALL | METH_KEYWORDS,
@@ -387,11 +400,11 @@ PyMethodDef ev_loop_watch_methods[] = {
      PyDoc_STR("_remove_reader($self, fd)\n--\n\nWhat transports call: checks no owner.")},
     {"_remove_writer", FAST(remove_writer_private), METH_FASTCALL | METH_KEYWORDS,
      PyDoc_STR("_remove_writer($self, fd)\n--\n\nWhat transports call: checks no owner.")},
-    {"_ensure_fd_no_transport", ensure_fd_no_transport, METH_O, NULL},
-    {"_watched", watched, METH_O,
+    {"_ensure_fd_no_transport", EV_OWNED(ensure_fd_no_transport), METH_O, NULL},
+    {"_watched", EV_OWNED(watched), METH_O,
      PyDoc_STR("The handles of the reader and of the writer of `fd`, or None.")},
-    {"_watched_fds", watched_list, METH_NOARGS,
+    {"_watched_fds", EV_OWNED(watched_list), METH_NOARGS,
      PyDoc_STR("The descriptors with a reader or a writer.")},
-    {"_set_fd_owner", set_fd_owner, METH_VARARGS, NULL},
+    {"_set_fd_owner", EV_OWNED(set_fd_owner), METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

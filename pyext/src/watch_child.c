@@ -5,13 +5,13 @@
  * the watch that it returns can be closed before. The exit status is the caller's to collect:
  * nothing here reaps.
  */
-#include "core.h"
+#include "threads.h"
 
 typedef struct ev_child {
     PyObject_HEAD
     struct ev_child *next;
     struct ev_child **link; /* NULL: not on a loop any more */
-    ev_loop_t *loop; /* borrowed: the loop owns its watches and lets go of them when it closes */
+    ev_loop_t *loop;        /* strong while on it */
     el_child_t *child;
     PyObject *handle;
 } ev_child_t;
@@ -28,15 +28,19 @@ static void end_child(ev_child_t *self) {
     self->link = NULL;
     el_child_stop(self->child);
     self->child = NULL;
+    ev_loop_t *loop = self->loop;
+    Py_BEGIN_CRITICAL_SECTION(self);
     self->loop = NULL;
+    Py_END_CRITICAL_SECTION();
     Py_CLEAR(self->handle);
     Py_DECREF(self);
+    Py_DECREF(loop);
 }
 
 static void on_exited(el_child_t *child, void *ctx) {
     (void)child;
     ev_child_t *self = ctx;
-    ev_loop_t *loop = self->loop;
+    ev_loop_t *loop = self->loop; /* which runs: it is not the last reference */
     PyObject *handle = Py_NewRef(self->handle);
     end_child(self);
     ev_handle_run(loop, handle);
@@ -67,7 +71,7 @@ static int start_child(ev_loop_t *loop, ev_child_t *self, intptr_t process) {
         (void)ev_error_set(loop->state, code);
         return -1;
     }
-    self->loop = loop;
+    self->loop = (ev_loop_t *)Py_NewRef((PyObject *)loop);
     self->next = loop->children;
     if (self->next != NULL) {
         self->next->link = &self->next;
@@ -106,6 +110,7 @@ static PyObject *child_close(PyObject *op, PyObject *unused) {
 
 static int child_traverse(PyObject *op, visitproc visit, void *arg) {
     Py_VISIT(Py_TYPE(op));
+    Py_VISIT(((ev_child_t *)op)->loop);
     Py_VISIT(((ev_child_t *)op)->handle);
     return 0;
 }
@@ -123,8 +128,16 @@ static void child_dealloc(PyObject *op) {
     Py_DECREF(type);
 }
 
+#if EV_FREE_THREADED
+static int child_guard(PyObject *op, ev_guard_t *guard) {
+    return ev_guard_begin_field(op, &((ev_child_t *)op)->loop, guard);
+}
+#endif
+EV_GUARD_METHOD(child_guard, child_close)
+EV_GUARD_METHOD(ev_guard_begin_loop, watch_child)
+
 static PyMethodDef child_methods[] = {
-    {"close", child_close, METH_NOARGS,
+    {"close", EV_OWNED(child_close), METH_NOARGS,
      PyDoc_STR("End the watch: the callback is not called any more.")},
     {NULL, NULL, 0, NULL},
 };
@@ -150,7 +163,7 @@ int ev_child_watch_type_init(ev_state_t *state) {
 }
 
 PyMethodDef ev_loop_child_methods[] = {
-    {"_watch_child", watch_child, METH_VARARGS,
+    {"_watch_child", EV_OWNED(watch_child), METH_VARARGS,
      PyDoc_STR("Call callback() when the process (a pid; on Windows a handle) has ended.")},
     {NULL, NULL, 0, NULL},
 };

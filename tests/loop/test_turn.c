@@ -305,7 +305,7 @@ static void closing_drops_items_and_timers_once_and_runs_none(void **state) {
     el_timer_cancel(loop, &clocks[1].timer);
     items[1].ready.ops = &item_ops;
     items[1].loop = loop;
-    el_loop_post(loop, &items[1].ready);
+    assert_int_equal(el_loop_post(loop, &items[1].ready), 0);
     assert_int_equal(el_loop_close(loop), 0);
     assert_int_equal(el_loop_close(loop), 0);
     assert_trace("");

@@ -81,6 +81,7 @@ typedef struct poster {
     int seen; /* the loop's side */
     int *total;
     item_t *items;
+    int refused;
 } poster_t;
 
 static void count_post(item_t *item) {
@@ -102,7 +103,7 @@ static void post_many(void *argument) {
         item->loop = &poster->state->loop;
         item->ctx = poster;
         item->act = count_post;
-        el_loop_post(&poster->state->loop, &item->ready);
+        poster->refused |= el_loop_post(&poster->state->loop, &item->ready);
         if (i % 97 == 0) {
             uv_sleep(0); /* lets the loop fall asleep now and then */
         }
@@ -117,7 +118,7 @@ static void posts_from_eight_threads_all_arrive_each_threads_in_order(void **out
     for (int i = 0; i < THREADS; i++) {
         item_t *items = calloc(POSTS_EACH, sizeof *items);
         assert_non_null(items);
-        posters[i] = (poster_t){state, i, 0, &total, items};
+        posters[i] = (poster_t){state, i, 0, &total, items, 0};
         assert_int_equal(uv_thread_create(&threads[i], post_many, &posters[i]), 0);
     }
     assert_int_equal(el_loop_run(&state->loop), 0);
@@ -125,6 +126,7 @@ static void posts_from_eight_threads_all_arrive_each_threads_in_order(void **out
     for (int i = 0; i < THREADS; i++) {
         assert_int_equal(uv_thread_join(&threads[i]), 0);
         assert_int_equal(posters[i].seen, POSTS_EACH);
+        assert_int_equal(posters[i].refused, 0);
         free(posters[i].items);
     }
 }
@@ -136,7 +138,7 @@ static void stop_loop(item_t *item) {
 static void a_post_from_the_loops_own_thread_runs_in_the_next_turn(void **out) {
     state_t *state = *out;
     item_t item = {.ready.ops = &item_ops, .loop = &state->loop, .name = "p", .act = stop_loop};
-    el_loop_post(&state->loop, &item.ready);
+    assert_int_equal(el_loop_post(&state->loop, &item.ready), 0);
     assert_int_equal(el_loop_run(&state->loop), 0);
     assert_trace("p");
     assert_int_equal(state->before_count, 0); /* it never slept */
@@ -394,6 +396,67 @@ static void a_signal_gets_through_to_a_loop_that_never_waits(void **out) {
     assert_int_equal(state->before_count, 0);
 }
 
+/* Posting and waking while the loop is closed. */
+
+typedef struct racer {
+    el_loop_t *loop;
+    atomic_int *begun;
+    item_t *items;
+    int accepted;
+    int ended; /* run or dropped */
+    int refusal;
+} racer_t;
+
+static void end_racing_item(el_loop_t *loop, el_ready_t *ready) {
+    (void)loop;
+    racer_t *racer = el__container(ready, item_t, ready)->ctx;
+    racer->ended++;
+}
+
+static const el_ready_ops_t racing_ops = {end_racing_item, end_racing_item};
+
+static void post_until_refused(void *argument) {
+    racer_t *racer = argument;
+    for (int i = 0; racer->refusal == 0 && i < THREADS * POSTS_EACH; i++) {
+        item_t *item = &racer->items[i];
+        item->ready.ops = &racing_ops;
+        item->ctx = racer;
+        racer->refusal = el_loop_post(racer->loop, &item->ready);
+        racer->accepted += racer->refusal == 0;
+        el_loop_wake(racer->loop);
+        if (i == 50) {
+            (void)atomic_fetch_add(racer->begun, 1);
+        }
+        if (i % 29 == 0) {
+            uv_sleep(0);
+        }
+    }
+}
+
+static void posts_that_race_with_close_are_dropped_or_refused_and_none_is_lost(void **out) {
+    state_t *state = *out;
+    uv_thread_t threads[THREADS];
+    racer_t racers[THREADS];
+    atomic_int begun = 0;
+    for (int i = 0; i < THREADS; i++) {
+        item_t *items = calloc((size_t)THREADS * POSTS_EACH, sizeof *items);
+        assert_non_null(items);
+        racers[i] = (racer_t){.loop = &state->loop, .begun = &begun, .items = items};
+        assert_int_equal(uv_thread_create(&threads[i], post_until_refused, &racers[i]), 0);
+    }
+    while (atomic_load(&begun) < THREADS) {
+        assert_int_equal(el_loop_turn(&state->loop, 0), 0);
+    }
+    assert_int_equal(el_loop_close(&state->loop), 0);
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(uv_thread_join(&threads[i]), 0);
+        assert_int_equal(racers[i].refusal, ES_ECANCELED);
+        assert_true(racers[i].accepted > 50);
+        assert_int_equal(racers[i].ended, racers[i].accepted);
+        free(racers[i].items);
+    }
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -410,6 +473,7 @@ int main(void) {
         TEST(bytes_written_to_the_signal_fd_arrive_in_order),
         TEST(a_signal_wakes_a_waiting_loop),
         TEST(a_signal_gets_through_to_a_loop_that_never_waits),
+        TEST(posts_that_race_with_close_are_dropped_or_refused_and_none_is_lost),
     };
 #undef TEST
     return cmocka_run_group_tests_name("wake", tests, NULL, NULL);

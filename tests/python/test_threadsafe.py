@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 
 import pytest
@@ -174,7 +175,7 @@ def test_calls_racing_with_close_end_in_asyncios_error(loop_factory):
         started = threading.Event()
 
         def work(loop=loop, outcomes=outcomes, started=started):
-            for number in range(100000):
+            for number in itertools.count():
                 try:
                     loop.call_soon_threadsafe(int)
                 except RuntimeError as exc:

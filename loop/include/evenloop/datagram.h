@@ -80,9 +80,9 @@ struct el_datagram {
     el_poll_t *poll;
     void *poll_owner;
 
-    bool reading;     /* the owner wants datagrams */
-    bool closing;     /* close or abort was called */
-    bool lost_queued; /* the end is settled: nothing is read, sent or queued any more */
+    bool reading;        /* the owner wants datagrams */
+    atomic_bool closing; /* close or abort was called */
+    bool lost_queued;    /* the end is settled: nothing is read, sent or queued any more */
     bool lost_done;
     bool paused_writing; /* between pause_writing and resume_writing */
     uint8_t upcalls;     /* how many are running: destroying in one is a mistake */

@@ -80,10 +80,10 @@ struct el_attached {
  * engine's. */
 struct el_loop {
     el_ready_queue_t ready;
-    size_t turn_left; /* how many of the first in `ready` still run in this turn */
-    bool blocked;     /* the lock is given back right now */
-    bool interrupted; /* el_loop_interrupt was called; cleared by the next run */
-    bool stopping;
+    size_t turn_left;     /* how many of the first in `ready` still run in this turn */
+    bool blocked;         /* the lock is given back right now */
+    bool interrupted;     /* el_loop_interrupt was called; cleared by the next run */
+    atomic_bool stopping; /* may be set without the lock, with el_loop_wake after it */
     bool running;
     bool closed;
 
@@ -121,7 +121,8 @@ struct el_loop {
     /* the listener whose connections are being taken, while it is open */
     struct el_listener *accepting;
 
-    _Atomic(el_ready_t *) posted; /* a stack, reversed when taken */
+    _Atomic(el_ready_t *) posted; /* a stack, reversed when taken; a mark once closed */
+    atomic_int posters;           /* how many calls of el_loop_post and el_loop_wake are running */
     atomic_int wake_pending;      /* the next poll must not wait */
     atomic_int waiting;           /* the poll waits or is about to: a poster must wake it */
 
@@ -168,11 +169,20 @@ static inline void el_loop_push(el_loop_t *loop, el_ready_t *item) {
 void el_loop_unpush(el_loop_t *loop, el_ready_t *item);
 
 /* Queues an item from any thread, without the lock, and wakes the loop. Order is kept per thread.
- */
-void el_loop_post(el_loop_t *loop, el_ready_t *item);
+ * 0; ES_ECANCELED: the loop is closed, and the item is still the caller's. It may race with
+ * el_loop_close, as long as the memory of the loop lives: either the item is dropped, or refused. */
+int el_loop_post(el_loop_t *loop, el_ready_t *item);
+
+/* Moves what was posted to the end of the ready queue now, so that what is pushed next comes behind
+ * it. The loop does so itself when a turn begins. */
+void el_loop_collect(el_loop_t *loop);
+
+/* What was posted and not collected yet, newest first, linked by `next`; NULL: nothing. Only while
+ * no other thread posts. */
+const el_ready_t *el_loop_posted(const el_loop_t *loop);
 
 /* Ends the wait of a loop that is polling, or makes its next poll not wait. Any thread; safe in a
- * signal handler. */
+ * signal handler. May race with el_loop_close, like el_loop_post. */
 void el_loop_wake(el_loop_t *loop);
 
 /* A descriptor of the C library (on Windows too) to which a signal handler may write one byte a

@@ -98,8 +98,8 @@ struct el_stream {
     bool streaming;
     bool reading; /* the owner wants data */
     bool eof_seen;
-    bool closing;     /* close or abort was called, or it failed */
-    bool lost_queued; /* the end is settled: nothing is read, sent or queued any more */
+    atomic_bool closing; /* close or abort was called, or it failed; any thread may look */
+    bool lost_queued;    /* the end is settled: nothing is read, sent or queued any more */
     bool lost_done;
     bool write_eof_asked;
     bool write_eof_done;

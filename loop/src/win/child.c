@@ -47,7 +47,7 @@ static VOID CALLBACK on_signaled(PVOID context, BOOLEAN timed_out) {
     (void)timed_out;
     el_child_t *child = context;
     atomic_store(&child->posted, 1);
-    el_loop_post(child->loop, &child->item);
+    (void)el_loop_post(child->loop, &child->item); /* the loop waits for us before it closes */
 }
 
 /* Waits for a callback that is running; it only posts. */
