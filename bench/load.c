@@ -22,6 +22,7 @@ static const char usage[] =
     "  --warmup S         run this long before measuring (0.5)\n"
     "  --churn            each connection carries one message, then a new one is made\n"
     "  --reset            churned connections end by RST and leave no TIME_WAIT\n"
+    "  --udp              datagrams, one under way on each of the --connections sockets\n"
     "  --server-pid N     report the processor time of this process, too\n"
     "  --stall S          give up after this long without any answer (10)\n";
 
@@ -73,6 +74,8 @@ static int parse(load_options_t *options, int argc, char **argv) {
             options->churn = true;
         } else if (strcmp(argv[i], "--reset") == 0) {
             options->reset = true;
+        } else if (strcmp(argv[i], "--udp") == 0) {
+            options->udp = true;
         } else if (i + 1 < argc && set_option(options, argv[i], argv[i + 1])) {
             taken = 2;
         } else {
@@ -86,6 +89,13 @@ static int parse(load_options_t *options, int argc, char **argv) {
     }
     if (options->churn && options->depth != 1) {
         (void)fputs("load: --churn sends one message a connection: --depth has to be 1\n", stderr);
+        return 2;
+    }
+    if (options->udp &&
+        (options->churn || options->depth != 1 || options->size > LOAD_DATAGRAM_MAX)) {
+        (void)fputs("load: --udp goes with neither --churn nor --depth, and with at most 65507 "
+                    "bytes\n",
+                    stderr);
         return 2;
     }
     if ((uint64_t)options->size * options->depth > LOAD_WINDOW_MAX) {
@@ -151,7 +161,7 @@ int main(int argc, char **argv) {
         return done == 1 ? 0 : done;
     }
     os_ignore_broken_pipe();
-    int status = load_run(&options, &result);
+    int status = options.udp ? load_run_udp(&options, &result) : load_run(&options, &result);
     if (status != 0) {
         (void)fprintf(stderr, "load: cannot start: %s\n", uv_strerror(status));
         return 1;

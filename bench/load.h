@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* load.h: the load client's parts: load.c reads the command line and prints the result,
- * load_run.c drives the connections.
+ * load_run.c drives the connections, load_udp.c the datagrams.
  *
  * A load run connects, warms up, measures for a time or a count of messages, and disconnects.
  * Every byte that comes back is compared with what was sent at that place of that connection. */
@@ -25,6 +25,7 @@ typedef struct load_options {
     uint64_t stall_ms;      /* Give up after this long without a finished message. */
     int64_t server_pid;     /* Whose processor time to read; 0: nobody's. */
     bool churn;             /* Each connection carries one message and is replaced. */
+    bool udp;               /* Datagrams instead of connections, one under way on each socket. */
     bool reset;             /* Churned connections end by RST, which leaves no TIME_WAIT behind. */
 } load_options_t;
 
@@ -48,5 +49,11 @@ typedef struct load_result {
  * ended as planned, whether or not single connections failed (the counters tell); or a negative
  * libuv code when it could not start. Not reentrant. */
 int load_run(const load_options_t *options, load_result_t *result);
+
+/* The same over UDP. */
+int load_run_udp(const load_options_t *options, load_result_t *result);
+
+/* The longest datagram of UDP over IPv4. */
+#define LOAD_DATAGRAM_MAX 65507u
 
 #endif

@@ -64,6 +64,7 @@ SCENARIOS = (
     Scenario(
         "connect", "protocol, a connection for each 1 KiB", "protocol", ("--churn", "--reset")
     ),
+    Scenario("datagram-1k", "datagrams, 1 KiB, 10 sockets", "datagram", ("--udp",)),
 )
 
 
@@ -86,7 +87,10 @@ def find_programs(folder: Path | None = None) -> Path:
     complete = [
         found
         for found in folders
-        if all((found / f"{name}{SUFFIX}").is_file() for name in ("load", "echo_uv", "echo_poll"))
+        if all(
+            (found / f"{name}{SUFFIX}").is_file()
+            for name in ("load", "echo_uv", "echo_poll", "echo_udp")
+        )
     ]
     if not complete:
         raise BenchError(
@@ -118,6 +122,8 @@ class Bench:
 
     def server_command(self, contender: str, mode: str) -> list[str]:
         """Return the command that starts the contender's server."""
+        if contender in ("c", "c-poll") and mode == "datagram":
+            return [self.program("echo_udp")]
         if contender == "c":
             return [self.program("echo_uv")]
         if contender == "c-poll":

@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import cast
+from typing import Any, cast
 
 from contenders import LOOPS, loop_factory
 
@@ -70,8 +70,25 @@ class EchoBufferedProtocol(asyncio.BufferedProtocol):
         self.transport.resume_reading()
 
 
-def bound_socket(host: str, port: int) -> socket.socket:
-    """Listen, non-blocking; every form gets the same listener."""
+class EchoDatagramProtocol(asyncio.DatagramProtocol):
+    """Sends back what it is given."""
+
+    transport: asyncio.DatagramTransport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
+        self.transport.sendto(data, addr)
+
+
+def bound_socket(host: str, port: int, mode: str) -> socket.socket:
+    """Bind or listen, non-blocking; every form gets the same socket."""
+    if mode == "datagram":
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.bind((host, port))
+        sock.setblocking(False)
+        return sock
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     if os.name == "posix":
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -151,11 +168,23 @@ async def sock_server(listener: socket.socket) -> AsyncIterator[None]:
         listener.close()
 
 
+@asynccontextmanager
+async def datagram_server(sock: socket.socket) -> AsyncIterator[None]:
+    """Serve with a datagram endpoint."""
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(EchoDatagramProtocol, sock=sock)
+    try:
+        yield
+    finally:
+        transport.close()
+
+
 MODES: dict[str, Callable[[socket.socket], AbstractAsyncContextManager[None]]] = {
     "protocol": lambda listener: protocol_server(listener, EchoProtocol),
     "buffered": lambda listener: protocol_server(listener, EchoBufferedProtocol),
     "stream": stream_server,
     "sock": sock_server,
+    "datagram": datagram_server,
 }
 
 
@@ -189,7 +218,7 @@ async def serve(host: str, port: int, mode: str) -> None:
         loop.add_signal_handler(signal.SIGTERM, stopped.set)
     except NotImplementedError:
         signal.signal(signal.SIGTERM, lambda *_: stop())
-    listener = bound_socket(host, port)
+    listener = bound_socket(host, port, mode)
     async with MODES[mode](listener):
         print("PORT", listener.getsockname()[1], flush=True)
         stop_at_end_of_input(stop)

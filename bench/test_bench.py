@@ -36,8 +36,9 @@ def is_present(loop: str) -> bool:
     return run.output_of([sys.executable, contenders.__file__, loop])[0] == 0
 
 
+PRESENT = [loop for loop in contenders.LOOPS if is_present(loop)]
 SERVERS = [("c", "-"), ("c-poll", "-")] + [
-    (loop, mode) for loop in contenders.LOOPS if is_present(loop) for mode in MODES
+    (loop, mode) for loop in PRESENT for mode in MODES if mode != "datagram"
 ]
 
 
@@ -228,6 +229,42 @@ def test_server_ends_with_its_input_and_tells_its_processor_time(name: str, mode
     assert word == b"CPU"
     # The part that the load client saw lies within what the server itself counted in all.
     assert 0 < found["server_cpu_ns"] <= int(used)
+
+
+@pytest.mark.parametrize("name", ["c", *PRESENT])
+@pytest.mark.parametrize("size", ["1", "1024", "65507"])
+def test_server_echoes_every_datagram(name: str, size: str) -> None:
+    with BENCH.server(name, "datagram") as (pid, port):
+        code, found = load(
+            port, "--udp", "--size", size, "--messages", "500", "--server-pid", str(pid)
+        )
+    assert code == 0, found["errors"]
+    assert found["messages"] == 500
+    assert found["server_cpu_ns"] > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "counter"),
+    [(lambda data: data[::-1], "corrupt"), (lambda data: data[1:], "corrupt")],
+    ids=["changed", "cut"],
+)
+def test_load_detects_a_wrong_datagram(change: Callable[[bytes], bytes], counter: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+
+        def answer() -> None:
+            data, sender = sock.recvfrom(65536)
+            sock.sendto(change(data), sender)
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        code, found = load(
+            sock.getsockname()[1], "--udp", "--connections", "1", "--messages", "9", "--stall", "1"
+        )
+        thread.join()
+    assert code == 1
+    assert found["errors"][counter] == 1
+    assert found["errors"]["first"] == "a datagram came back changed"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="posix-signals-to-children")
