@@ -48,7 +48,7 @@ static PyObject *unix_path(const es_addr_t *addr) {
 PyObject *ev_address_new(const es_addr_t *addr) {
     struct sockaddr head;
     if (addr->size == 0) {
-        Py_RETURN_NONE;
+        return PyUnicode_FromString("");
     }
     memcpy(&head, addr->storage.bytes, sizeof head);
     switch (head.sa_family) {

@@ -210,7 +210,7 @@ static inline PyObject *ev_reason_new(ev_state_t *state, el_reason_t reason) {
 /* -- address.c --------------------------------------------------------------------------------- */
 
 /* The Python form of an address as the socket module gives it: ('127.0.0.1', 80), ('::1', 80, 0,
- * 0), 'path' or b'\0abstract'. */
+ * 0), 'path' or b'\0abstract'; '' for a unix socket without a name. */
 PyObject *ev_address_new(const es_addr_t *addr);
 /* The system's form of an internet address as the socket module takes it. Only what cannot mean
  * anything else: an exact tuple of an exact str, a numeric host, and exact ints. false, without an
