@@ -5,7 +5,7 @@
  * duplicates there are; a request to AFD belongs to the socket and ends with it. What the system
  * says of a descriptor that is gone, libuv reports as an error of the watcher.
  */
-#include "../internal.h"
+#include "internal.h"
 
 bool el__os_poll_known(const uv_poll_t *handle) {
     (void)handle;
