@@ -2,6 +2,7 @@
 /* Sockets on the real system: the same facts on Linux and, built for Windows, under Wine. Waiting
  * is always for an event, with a limit that only a broken system reaches. */
 #include "check.h"
+#include "ends.h"
 #include "real.h"
 
 #include <evenshim/evenshim.h>
@@ -9,77 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LIMIT_MS = 10000, UNTOUCHED = 7777 };
-
-static const uint32_t loopback = 0x7f000001;
-static const unsigned char loopback6[16] = {[15] = 1};
-
-static es_sock_t listen_on(es_addr_t *addr) {
-    es_sock_t listener = ES_SOCK_INVALID;
-
-    assert_code(es_sock_open(real_inet, real_stream, 0, 0, &listener), 0);
-    real_ipv4(addr, loopback, 0);
-    assert_code(es_sock_bind(listener, addr), 0);
-    assert_code(es_sock_listen(listener, 64), 0);
-    assert_code(es_sock_name(listener, addr), 0);
-    assert_true(real_port(addr) != 0);
-    return listener;
-}
-
-static void finish_connect(es_sock_t sock) {
-    int code;
-
-    do {
-        assert_true(real_wait(sock, REAL_WRITE, LIMIT_MS));
-        code = es_sock_connect_finish(sock);
-    } while (code == ES_EINPROGRESS);
-    assert_code(code, 0);
-}
-
-static void connect_to(es_sock_t sock, const es_addr_t *addr) {
-    int code = es_sock_connect(sock, addr);
-
-    if (code != 0) {
-        assert_code(code, ES_EINPROGRESS);
-        finish_connect(sock);
-    }
-}
-
-static es_sock_t accept_from(es_sock_t listener, es_addr_t *peer) {
-    es_sock_t made = ES_SOCK_INVALID;
-
-    assert_true(real_wait(listener, REAL_READ, LIMIT_MS));
-    assert_code(es_sock_accept(listener, &made, peer), 0);
-    return made;
-}
-
-typedef struct ends {
-    es_sock_t client;
-    es_sock_t server;
-} ends_t;
-
-static ends_t make_ends(void) {
-    es_addr_t addr;
-    es_sock_t listener = listen_on(&addr);
-    ends_t ends = {ES_SOCK_INVALID, ES_SOCK_INVALID};
-
-    assert_code(es_sock_open(real_inet, real_stream, 0, ES_SOCK_NODELAY, &ends.client), 0);
-    connect_to(ends.client, &addr);
-    ends.server = accept_from(listener, NULL);
-    assert_code(es_sock_close(listener), 0);
-    return ends;
-}
-
-static void close_ends(const ends_t *ends) {
-    assert_code(es_sock_close(ends->client), 0);
-    assert_code(es_sock_close(ends->server), 0);
-}
-
-/* Receives once, after waiting. */
-static int hear(es_sock_t sock, void *base, size_t size, size_t *done) {
-    assert_true(real_wait(sock, REAL_READ, LIMIT_MS));
-    return es_sock_recv(sock, base, size, done);
-}
+enum { UNTOUCHED = 7777 };
 
 static void a_conversation_has_both_names(void **state) {
     es_addr_t addr;
@@ -336,21 +267,6 @@ static void ipv6_serves_itself_alone_unless_asked(void **state) {
     assert_code(es_sock_open(real_inet6, real_stream, 0, ES_SOCK_DUAL_STACK, &sock), 0);
     assert_false(real_get_v6only(sock));
     assert_code(es_sock_close(sock), 0);
-}
-
-static es_sock_t datagram_on(es_addr_t *addr) {
-    es_sock_t sock;
-
-    assert_code(es_sock_open(real_inet, real_dgram, 0, 0, &sock), 0);
-    real_ipv4(addr, loopback, 0);
-    assert_code(es_sock_bind(sock, addr), 0);
-    assert_code(es_sock_name(sock, addr), 0);
-    return sock;
-}
-
-static int hear_from(es_sock_t sock, void *base, size_t size, size_t *done, es_addr_t *from) {
-    assert_true(real_wait(sock, REAL_READ, LIMIT_MS));
-    return es_sock_recvfrom(sock, base, size, done, from);
 }
 
 static void datagrams_keep_their_bounds(void **state) {

@@ -104,7 +104,7 @@ ES_API int es_sock_connect_finish(es_sock_t sock);
 /* Receives up to `size` bytes. 0 with *done >= 1, ES_EAGAIN, or ES_EOF when the peer of a stream
  * socket has shut down its sending side. On a datagram socket a zero-length datagram is data: 0
  * with *done == 0, and a datagram longer than the buffer is cut to it without error, as on Unix.
- * Asking for 0 bytes of a stream gives 0 with *done == 0 and says nothing about the peer. */
+ * Asking for 0 bytes of a stream says nothing about the peer: 0 with *done == 0, or ES_EAGAIN. */
 ES_API int es_sock_recv(es_sock_t sock, void *base, size_t size, size_t *done);
 
 /* The same with the sender's address (size 0 on a stream socket, or if the sender has none). A
