@@ -151,10 +151,11 @@ static void arm_wait_timer(el_loop_t *loop, uint64_t deadline_ns) {
 
 /* When the wait must end at the latest; 0: at once. */
 static uint64_t wait_deadline(el_loop_t *loop, uint64_t timeout_ns) {
+    /* Before a poll that does not wait too: a busy loop would keep what was cancelled. */
+    el__timers_tidy(loop);
     if (timeout_ns == 0 || loop->stopping) {
         return 0;
     }
-    el__timers_tidy(loop);
     if (loop->ready.first != NULL || loop->polls_broken != NULL || loop->stopping) {
         return 0;
     }

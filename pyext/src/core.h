@@ -253,6 +253,21 @@ static inline PyObject *ev_bind_one(const ev_signature_t *signature, PyObject *c
     return ev_bind(signature, args, nargs, keywords, &value) < 0 ? NULL : value;
 }
 
+/* Rows of method tables whose parameters inspect.signature() shows. */
+#define EV_METHOD(function) (PyCFunction)(void (*)(void))(function)
+#define EV_METHOD_NOARGS(name, function, doc)                                                      \
+    { name, function, METH_NOARGS, PyDoc_STR(name "($self)\n--\n\n" doc) }
+#define EV_METHOD_FAST(name, function, parameters, doc)                                            \
+    {                                                                                              \
+        name, EV_METHOD(function), METH_FASTCALL | METH_KEYWORDS,                                  \
+            PyDoc_STR(name "($self, " parameters ")\n--\n\n" doc)                                  \
+    }
+#define EV_METHOD_KEYWORDS(name, function, parameters, doc)                                        \
+    {                                                                                              \
+        name, EV_METHOD(function), METH_VARARGS | METH_KEYWORDS,                                   \
+            PyDoc_STR(name "($self, " parameters ")\n--\n\n" doc)                                  \
+    }
+
 /* types: each makes its heap type and stores it in the state; 0 or -1 */
 int ev_loop_type_init(ev_state_t *state);
 int ev_handle_types_init(ev_state_t *state);

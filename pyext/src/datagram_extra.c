@@ -172,8 +172,6 @@ static PyObject *datagram_get_extra_info(PyObject *op, PyObject *args, PyObject 
     return found != 0 ? value : Py_NewRef(missing);
 }
 
-#define KEYWORDS(function) (PyCFunction)(void (*)(void))(function)
-
 EV_GUARD_FAST_KEYWORDS(ev_datagram_guard, ev_datagram_sendto)
 EV_GUARD_HANDED_OVER(ev_datagram_guard, ev_datagram_field, datagram_close, "close")
 EV_GUARD_HANDED_OVER(ev_datagram_guard, ev_datagram_field, datagram_abort, "abort")
@@ -188,24 +186,29 @@ EV_GUARD_FAST_KEYWORDS(ev_datagram_guard, datagram_force_close)
 EV_GUARD_KEYWORDS(ev_datagram_guard, datagram_fatal_error)
 
 PyMethodDef ev_datagram_methods[] = {
-    {"sendto", KEYWORDS(EV_OWNED(ev_datagram_sendto)), METH_FASTCALL | METH_KEYWORDS,
-     PyDoc_STR("sendto($self, data, addr=None)\n--\n\nSend one datagram.")},
-    {"get_extra_info", KEYWORDS(datagram_get_extra_info), METH_VARARGS | METH_KEYWORDS, NULL},
-    {"is_closing", datagram_is_closing, METH_NOARGS, NULL},
-    {"close", EV_OWNED(datagram_close), METH_NOARGS, NULL},
-    {"abort", EV_OWNED(datagram_abort), METH_NOARGS, NULL},
-    {"set_protocol", KEYWORDS(EV_OWNED(datagram_set_protocol)), METH_FASTCALL | METH_KEYWORDS,
-     NULL},
-    {"get_protocol", EV_OWNED(datagram_get_protocol), METH_NOARGS, NULL},
-    {"is_reading", datagram_is_reading, METH_NOARGS, NULL},
-    {"pause_reading", EV_OWNED(datagram_pause_reading), METH_NOARGS, NULL},
-    {"resume_reading", EV_OWNED(datagram_resume_reading), METH_NOARGS, NULL},
-    {"set_write_buffer_limits", KEYWORDS(EV_OWNED(ev_datagram_set_limits)),
-     METH_VARARGS | METH_KEYWORDS, NULL},
-    {"get_write_buffer_limits", EV_OWNED(datagram_get_limits), METH_NOARGS, NULL},
-    {"get_write_buffer_size", EV_OWNED(datagram_get_size), METH_NOARGS, NULL},
-    {"_force_close", KEYWORDS(EV_OWNED(datagram_force_close)), METH_FASTCALL | METH_KEYWORDS, NULL},
-    {"_fatal_error", KEYWORDS(EV_OWNED(datagram_fatal_error)), METH_VARARGS | METH_KEYWORDS, NULL},
+    EV_METHOD_FAST("sendto", EV_OWNED(ev_datagram_sendto), "data, addr=None", "Send one datagram."),
+    EV_METHOD_KEYWORDS("get_extra_info", datagram_get_extra_info, "name, default=None",
+                       "A fact about the endpoint, such as 'socket' or 'sockname'."),
+    EV_METHOD_NOARGS("is_closing", datagram_is_closing, "Whether it closes or is closed."),
+    EV_METHOD_NOARGS("close", EV_OWNED(datagram_close), "Send what is queued, then close."),
+    EV_METHOD_NOARGS("abort", EV_OWNED(datagram_abort), "Drop what is queued and close."),
+    EV_METHOD_FAST("set_protocol", EV_OWNED(datagram_set_protocol), "protocol",
+                   "Let another protocol take what comes."),
+    EV_METHOD_NOARGS("get_protocol", EV_OWNED(datagram_get_protocol), "The protocol."),
+    EV_METHOD_NOARGS("is_reading", datagram_is_reading, "Whether datagrams are delivered."),
+    EV_METHOD_NOARGS("pause_reading", EV_OWNED(datagram_pause_reading), "Deliver nothing for now."),
+    EV_METHOD_NOARGS("resume_reading", EV_OWNED(datagram_resume_reading),
+                     "Deliver datagrams again."),
+    EV_METHOD_KEYWORDS("set_write_buffer_limits", EV_OWNED(ev_datagram_set_limits),
+                       "high=None, low=None", "When to pause and to resume the protocol."),
+    EV_METHOD_NOARGS("get_write_buffer_limits", EV_OWNED(datagram_get_limits), "(low, high)"),
+    EV_METHOD_NOARGS("get_write_buffer_size", EV_OWNED(datagram_get_size),
+                     "The number of bytes that the system has not taken."),
+    EV_METHOD_FAST("_force_close", EV_OWNED(datagram_force_close), "exc",
+                   "Drop what is queued and close for this reason."),
+    EV_METHOD_KEYWORDS("_fatal_error", EV_OWNED(datagram_fatal_error),
+                       "exc, message='Fatal error on transport'",
+                       "Report an exception and close for it."),
     {NULL, NULL, 0, NULL},
 };
 

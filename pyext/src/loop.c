@@ -359,9 +359,12 @@ EV_GUARD_GETTER(ev_guard_begin_loop, get_ready)
 EV_GUARD_GETTER(ev_guard_begin_loop, get_scheduled)
 
 static PyMethodDef loop_methods[] = {
-    {"is_running", loop_is_running, METH_NOARGS, PyDoc_STR("Whether the loop is running.")},
-    {"is_closed", loop_is_closed, METH_NOARGS, PyDoc_STR("Whether the loop was closed.")},
-    {"get_debug", loop_get_debug, METH_NOARGS, PyDoc_STR("Whether debug mode is on.")},
+    {"is_running", loop_is_running, METH_NOARGS,
+     PyDoc_STR("is_running($self)\n--\n\nWhether the loop is running.")},
+    {"is_closed", loop_is_closed, METH_NOARGS,
+     PyDoc_STR("is_closed($self)\n--\n\nWhether the loop was closed.")},
+    {"get_debug", loop_get_debug, METH_NOARGS,
+     PyDoc_STR("get_debug($self)\n--\n\nWhether debug mode is on.")},
     {"_check_closed", loop_check_closed, METH_NOARGS, NULL},
     {"_close_engine", EV_OWNED(loop_close_engine), METH_NOARGS,
      PyDoc_STR("Drop all callbacks and watchers and give the system's resources back.")},

@@ -246,9 +246,10 @@ EV_GUARD_METHOD(ev_guard_begin_loop, loop_signal_fd)
 PyMethodDef ev_loop_run_methods[] = {
     {"_run_turns", loop_run_turns, METH_NOARGS,
      PyDoc_STR("Turn until stop() is called or an exception leaves.")},
-    {"_run_once", loop_run_once, METH_NOARGS, PyDoc_STR("Make one turn.")},
+    {"_run_once", loop_run_once, METH_NOARGS, PyDoc_STR("_run_once($self)\n--\n\nMake one turn.")},
     {"_signal_fd", EV_OWNED(loop_signal_fd), METH_NOARGS,
      PyDoc_STR("The descriptor to which the interpreter writes the numbers of signals.")},
-    {"stop", loop_stop, METH_NOARGS, PyDoc_STR("End the run after the current turn.")},
+    {"stop", loop_stop, METH_NOARGS,
+     PyDoc_STR("stop($self)\n--\n\nEnd the run after the current turn.")},
     {NULL, NULL, 0, NULL},
 };

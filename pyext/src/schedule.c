@@ -422,7 +422,7 @@ PyMethodDef ev_loop_schedule_methods[] = {
                "Call callback(*args) at `when` on the clock of time(), never sooner; returns a "
                "TimerHandle.")},
     {"time", loop_time, METH_NOARGS,
-     PyDoc_STR("The loop's clock: seconds, monotonic, to the nanosecond.")},
+     PyDoc_STR("time($self)\n--\n\nThe loop's clock: seconds, monotonic, to the nanosecond.")},
     {"_call_soon", call_soon_private, METH_VARARGS, NULL},
     {"_add_callback", add_callback, METH_O, NULL},
     {"_add_callback_signalsafe", add_callback_signalsafe, METH_O, NULL},

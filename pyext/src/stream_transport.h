@@ -198,21 +198,6 @@ PyObject *ev_transport_get_extra_info(PyObject *op, PyObject *args, PyObject *kw
 PyObject *ev_transport_repr(PyObject *op);
 void ev_transport_finalize(PyObject *op);
 
-/* The rows of the method tables. */
-#define EV_METHOD(function) (PyCFunction)(void (*)(void))(function)
-#define EV_METHOD_NOARGS(name, function, doc)                                                      \
-    { name, function, METH_NOARGS, PyDoc_STR(name "($self)\n--\n\n" doc) }
-#define EV_METHOD_FAST(name, function, parameters, doc)                                            \
-    {                                                                                              \
-        name, EV_METHOD(function), METH_FASTCALL | METH_KEYWORDS,                                  \
-            PyDoc_STR(name "($self, " parameters ")\n--\n\n" doc)                                  \
-    }
-#define EV_METHOD_KEYWORDS(name, function, parameters, doc)                                        \
-    {                                                                                              \
-        name, EV_METHOD(function), METH_VARARGS | METH_KEYWORDS,                                   \
-            PyDoc_STR(name "($self, " parameters ")\n--\n\n" doc)                                  \
-    }
-
 #if EV_FREE_THREADED
 /* For EV_GUARD_...: the loop of a transport. */
 static inline ev_loop_t *const *ev_transport_field(PyObject *op) {
@@ -239,6 +224,7 @@ EV_GUARD_METHOD(ev_transport_guard, ev_transport_get_limits)
 EV_GUARD_METHOD(ev_transport_guard, ev_transport_get_size)
 EV_GUARD_HANDED_OVER(ev_transport_guard, ev_transport_field, ev_transport_abort, "abort")
 
+/* The rows that the types share. */
 #define EV_COMMON_METHODS                                                                          \
     EV_METHOD_KEYWORDS("get_extra_info", ev_transport_get_extra_info, "name, default=None",        \
                        "A fact about the connection, such as 'socket' or 'peername'."),            \

@@ -103,14 +103,15 @@ static PyObject *get_scheduled(PyObject *self, void *closure) {
 
 static PyMethodDef timer_methods[] = {
     {"cancel", ev_handle_cancel_method, METH_NOARGS,
-     PyDoc_STR("Do not call the callback any more.")},
+     PyDoc_STR("cancel($self)\n--\n\nDo not call the callback any more.")},
     {"cancelled", ev_handle_cancelled_method, METH_NOARGS,
-     PyDoc_STR("Whether cancel() was called.")},
+     PyDoc_STR("cancelled($self)\n--\n\nWhether cancel() was called.")},
     {"get_context", ev_handle_get_context_method, METH_NOARGS,
-     PyDoc_STR("The context that the callback runs in.")},
+     PyDoc_STR("get_context($self)\n--\n\nThe context that the callback runs in.")},
     {"when", timer_when, METH_NOARGS,
-     PyDoc_STR("When the callback is due, on the clock of loop.time().")},
-    {"_run", ev_handle_run_method, METH_NOARGS, PyDoc_STR("Call the callback now.")},
+     PyDoc_STR("when($self)\n--\n\nWhen the callback is due, on the clock of loop.time().")},
+    {"_run", ev_handle_run_method, METH_NOARGS,
+     PyDoc_STR("_run($self)\n--\n\nCall the callback now.")},
     {NULL, NULL, 0, NULL},
 };
 

@@ -13,10 +13,10 @@ import socket
 import subprocess
 import sys
 import threading
+from asyncio import base_events, base_subprocess, selector_events
 
 import pytest
 import support
-from asyncio import base_events, base_subprocess, selector_events
 
 REFERENCE = asyncio.SelectorEventLoop
 PLAIN = (int, float, str, bytes, bool, type(None))
@@ -247,7 +247,8 @@ def test_datagram_transport_takes_the_arguments_that_it_takes_in_asyncio(loop, r
             asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0)
         )
         reference = selector_events._SelectorDatagramTransport
-        names = public_methods(asyncio.DatagramTransport) + [
+        names = [
+            *public_methods(asyncio.DatagramTransport),
             "set_write_buffer_limits",
             "get_write_buffer_limits",
             "get_write_buffer_size",
