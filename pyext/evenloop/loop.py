@@ -7,6 +7,7 @@ own contract; what runs once a callback or a packet is in C and comes first in t
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import weakref
 from asyncio import base_events, constants, selector_events, sslproto
@@ -55,6 +56,9 @@ class Loop(*_bases, base_events.BaseEventLoop):  # type: ignore[misc]
         finally:
             self._run_forever_cleanup()
 
+    # An error about its arguments names the method as asyncio does.
+    run_forever.__qualname__ = base_events.BaseEventLoop.run_forever.__qualname__
+
     def close(self) -> None:
         """Close the loop: drop all callbacks and give back what the system lent."""
         if self.is_running():
@@ -64,6 +68,8 @@ class Loop(*_bases, base_events.BaseEventLoop):  # type: ignore[misc]
         self._close_platform()
         base_events.BaseEventLoop.close(self)
         self._close_engine()
+
+    close.__qualname__ = asyncio.SelectorEventLoop.close.__qualname__
 
     # -- connections -----------------------------------------------------------------------------
 

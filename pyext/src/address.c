@@ -146,33 +146,50 @@ static int ask_fileno(ev_state_t *state, PyObject *fileobj, PyObject **out) {
     return -1;
 }
 
-int ev_fileno_signed(ev_state_t *state, PyObject *fileobj, Py_ssize_t *fd) {
+/* The number of what was given as a descriptor: a new reference, or NULL with ValueError. */
+static PyObject *find_number(ev_state_t *state, PyObject *fileobj) {
     PyObject *number = NULL;
     if (PyLong_Check(fileobj)) {
-        number = Py_NewRef(fileobj);
-    } else {
-        int found = ask_fileno(state, fileobj, &number);
-        if (found == 0) {
-            PyErr_Format(PyExc_ValueError, "Invalid file object: %R", fileobj);
-        }
-        if (found <= 0) {
-            return -1;
-        }
+        return Py_NewRef(fileobj);
     }
-    *fd = PyLong_AsSsize_t(number);
+    if (ask_fileno(state, fileobj, &number) == 0) {
+        PyErr_Format(PyExc_ValueError, "Invalid file object: %R", fileobj);
+    }
+    return number;
+}
+
+/* Any number is an answer: one that is out of range stands at the end of it. */
+static Py_ssize_t number_as_size(PyObject *number) {
+    int overflow = 0;
+    long long value = PyLong_AsLongLongAndOverflow(number, &overflow);
+    if (overflow != 0 || value > PY_SSIZE_T_MAX || value < PY_SSIZE_T_MIN) {
+        return overflow < 0 || (overflow == 0 && value < 0) ? PY_SSIZE_T_MIN : PY_SSIZE_T_MAX;
+    }
+    return (Py_ssize_t)value;
+}
+
+int ev_fileno_signed(ev_state_t *state, PyObject *fileobj, Py_ssize_t *fd) {
+    PyObject *number = find_number(state, fileobj);
+    if (number == NULL) {
+        return -1;
+    }
+    *fd = number_as_size(number);
     Py_DECREF(number);
-    return *fd == -1 && PyErr_Occurred() ? -1 : 0;
+    return 0;
 }
 
 int ev_fileno(ev_state_t *state, PyObject *fileobj, es_sock_t *fd) {
-    Py_ssize_t value;
-    if (ev_fileno_signed(state, fileobj, &value) < 0) {
+    PyObject *number = find_number(state, fileobj);
+    if (number == NULL) {
         return -1;
     }
+    Py_ssize_t value = number_as_size(number);
     if (value < 0) {
-        PyErr_Format(PyExc_ValueError, "Invalid file descriptor: %zd", value);
-        return -1;
+        PyErr_Format(PyExc_ValueError, "Invalid file descriptor: %R", number);
+    } else if (value > INT_MAX) {
+        PyErr_SetString(PyExc_OverflowError, "Python int too large to convert to C int");
     }
+    Py_DECREF(number);
     *fd = (es_sock_t)value;
-    return 0;
+    return PyErr_Occurred() == NULL ? 0 : -1;
 }

@@ -196,6 +196,13 @@ static inline PyObject *ev_call_method(PyObject *object, const char *name, PyObj
     return result;
 }
 
+/* Whether there is such an attribute: 0, or -1 with its AttributeError. */
+static inline int ev_require(PyObject *object, PyObject *name) {
+    PyObject *value = PyObject_GetAttr(object, name);
+    Py_XDECREF(value);
+    return value == NULL ? -1 : 0;
+}
+
 /* -- errors.c ---------------------------------------------------------------------------------- */
 
 /* The OSError of the right subclass for an evenshim code: errno and asyncio's (English) text,

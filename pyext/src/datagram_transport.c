@@ -269,7 +269,8 @@ static void finish(ev_datagram_t *self) {
                            ? PyObject_CallMethod(sock, "detach", NULL)
                            : PyObject_CallMethodNoArgs(sock, self->state->str_close);
     if (closed == NULL && !ev_loop_take_exit(loop)) {
-        ev_loop_report(loop, "Exception in callback _call_connection_lost()", NULL);
+        ev_loop_report(loop, "Exception in callback _SelectorTransport._call_connection_lost()",
+                       NULL);
     }
     Py_XDECREF(closed);
     Py_DECREF(sock);
@@ -382,7 +383,8 @@ static ev_datagram_t *alloc(ev_loop_t *loop, const ev_datagram_args_t *how, int 
 
 static PyObject *new_transport(ev_loop_t *loop, const ev_datagram_args_t *how, int family) {
     es_sock_t fd;
-    if (ev_loop_check_closed(loop) < 0 || ev_fileno(loop->state, how->sock, &fd) < 0) {
+    if (ev_loop_check_closed(loop) < 0 || ev_fileno(loop->state, how->sock, &fd) < 0 ||
+        ev_require(how->protocol, loop->state->str_connection_made) < 0) {
         return NULL;
     }
     ev_datagram_t *self = alloc(loop, how, family, fd);

@@ -296,6 +296,12 @@ static ev_attempt_t try_sendto(ev_sock_op_t *self, PyObject **result) {
 /* (connection, address) by the object's own accept(); the connection is made non-blocking. */
 static ev_attempt_t try_accept(ev_sock_op_t *self, PyObject **result) {
     PyObject *pair = NULL;
+    /* asyncio asks for the number first: what is no socket at all is told by that. */
+    PyObject *number = PyObject_CallMethodNoArgs(self->sock, self->loop->state->str_fileno);
+    if (number == NULL) {
+        return EV_ATTEMPT_FAILED;
+    }
+    Py_DECREF(number);
     ev_attempt_t attempt = outcome_of_call(PyObject_CallMethod(self->sock, "accept", NULL), &pair);
     if (attempt != EV_ATTEMPT_DONE) {
         return attempt;

@@ -138,6 +138,17 @@ void ev_waiter_wake(ev_loop_t *loop, PyObject *waiter) {
     Py_DECREF(waiter);
 }
 
+/* The write end of a pipe may have noticed before its start that its reader has gone: whoever waits
+ * for the transport sees it open, as with asyncio, and then its end. */
+static void lose_later(ev_transport_t *self) {
+    el_ready_queue_t *queue = &self->loop->el.ready;
+    el_ready_t *lost = &self->stream.lost_item;
+    if (self->open && self->stream.lost_queued &&
+        el_ready_queue_remove(queue, lost) != SIZE_MAX) {
+        el_ready_queue_push(queue, lost);
+    }
+}
+
 /* connection_made, then reading, then the waiter, as asyncio's three consecutive callbacks. A
  * SystemExit in the first leaves the run; the rest then comes with the next one. */
 static void start_run(el_loop_t *el, el_ready_t *item) {
@@ -167,6 +178,7 @@ static void start_run(el_loop_t *el, el_ready_t *item) {
         PyObject *waiter = self->waiter;
         self->waiter = NULL;
         ev_waiter_wake(self->loop, waiter);
+        lose_later(self);
     }
     ev_transport_sync_hold(self);
     ev_transport_leave(self);
@@ -436,6 +448,21 @@ static PyObject *let_go(ev_transport_t *self, PyObject *owner) {
     return PyObject_CallMethodNoArgs(owner, self->state->str_close);
 }
 
+/* asyncio's words for an exception that leaves the last callback of a transport. */
+static const char *end_failed(const ev_transport_t *self) {
+    switch ((ev_transport_kind_t)self->kind) {
+    case EV_TRANSPORT_READ_PIPE:
+        return "Exception in callback _UnixReadPipeTransport._call_connection_lost()";
+    case EV_TRANSPORT_WRITE_PIPE:
+        return "Exception in callback _UnixWritePipeTransport._call_connection_lost()";
+    case EV_TRANSPORT_DUPLEX_PIPE:
+        return "Exception in callback _ProactorBasePipeTransport._call_connection_lost()";
+    case EV_TRANSPORT_SOCKET:
+    default:
+        return "Exception in callback _SelectorTransport._call_connection_lost()";
+    }
+}
+
 /* Closes the descriptor and lets go of everybody, in asyncio's order. */
 static void finish(ev_transport_t *self) {
     PyObject *owner = self->owner;
@@ -445,7 +472,7 @@ static void finish(ev_transport_t *self) {
     self->server = NULL;
     PyObject *closed = let_go(self, owner);
     if (closed == NULL && !ev_loop_take_exit(loop)) {
-        ev_loop_report(loop, "Exception in callback _call_connection_lost()", NULL);
+        ev_loop_report(loop, end_failed(self), NULL);
     }
     Py_XDECREF(closed);
     Py_XDECREF(owner);
@@ -456,7 +483,7 @@ static void finish(ev_transport_t *self) {
     if (server != NULL) {
         PyObject *detached = ev_server_detach(server, (PyObject *)self);
         if (detached == NULL && !ev_loop_take_exit(loop)) {
-            ev_loop_report(loop, "Exception in callback _call_connection_lost()", NULL);
+            ev_loop_report(loop, end_failed(self), NULL);
         }
         Py_XDECREF(detached);
         Py_DECREF(server);
@@ -514,6 +541,10 @@ int ev_transport_set_protocol(ev_transport_t *self, PyObject *protocol) {
 
 ev_transport_t *ev_transport_alloc(ev_loop_t *loop, PyTypeObject *type, ev_transport_kind_t kind,
                                    const ev_transport_args_t *args) {
+    /* asyncio looks it up now, to call it soon: what is no protocol is refused here. */
+    if (ev_require(args->protocol, loop->state->str_connection_made) < 0) {
+        return NULL;
+    }
     ev_transport_t *self = (ev_transport_t *)(void *)type->tp_alloc(type, 0);
     if (self == NULL) {
         return NULL;

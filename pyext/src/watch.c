@@ -217,7 +217,8 @@ static PyObject *remove_watch(ev_loop_t *self, el_direction_t direction, PyObjec
     ev_watch_t *watch;
     if (ev_fileno(self->state, fileobj, &fd) < 0) {
         watch = find_by_object(self, fileobj, direction);
-        if (watch == NULL) {
+        /* A number that no descriptor can have is not watched; anything else is a mistake. */
+        if (watch == NULL && !PyErr_ExceptionMatches(PyExc_OverflowError)) {
             return NULL;
         }
         PyErr_Clear();

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""Wrong arguments give the selector loop's error: a test made of tables, for all public methods.
+
+The tables are in wrong_arguments.py. The reference is the stock selector loop of the Python that
+runs the test, asked anew each time, on Windows the one there is on Windows: what it refuses, it
+refuses in asyncio's own portable code, so its answers are those of Linux but for the rows that
+WINDOWS names. An answer that differs on purpose is in DIFFERENCES, with its reason.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import inspect
+
+import pytest
+import support
+import wrong_arguments as tables
+from wrong_arguments import Difference
+
+with contextlib.closing(support.reference_loop()) as _loop:
+    STOCK = type(_loop)
+
+# A function in C that takes nothing is not called when something is given: CPython refuses it, with
+# a TypeError as for one in Python, in its words for functions in C.
+IN_C = (
+    r"\['raises', 'TypeError', "
+    r".*(takes (no|exactly|at most)|(unexpected|invalid) keyword|missing required)"
+)
+
+DIFFERENCES = [
+    Difference(
+        ".*",
+        ".*too many|an unknown keyword|nothing|no .*|the first twice",
+        "a function in C that takes nothing, or what PyArg_ParseTupleAndKeywords sorts",
+        IN_C,
+    ),
+    Difference(
+        "call_later|call_at",
+        "(delay|when)=(nan|1j|''|text|a NUL|a surrogate|b''|bytes|bytearray|memoryview|Thing"
+        "|a type|a function|\\(.*|\\[.*|{})",
+        "the stock loop takes what it cannot sort its timers by, and fails in a later turn",
+        r"\['raises', '(ValueError|TypeError)'",
+    ),
+    Difference(
+        "create_connection",
+        "happy_eyeballs_delay=nan",
+        "the same: no timer at NaN",
+        r"\['raises', 'ValueError'",
+    ),
+    Difference(
+        "call_.*",
+        "context=.*",
+        "what is no context fails as contextvars say it, where the stock handle looks for `run`",
+        r".*Exception in callback function\(\).* TypeError",
+    ),
+    Difference(
+        "create_connection",
+        "good",
+        "the future that two loops fight over is told of the closed socket",
+        r".*attached to a different loop.*Future exception was never retrieved",
+        "another loop",
+    ),
+    Difference(
+        "connect_accepted_socket",
+        "sock=a TransportSocket",
+        "it has a descriptor, which is what the transport needs; stock lacks its recv()",
+        r"\['gives'",
+    ),
+    Difference(
+        "connect_write_pipe",
+        "pipe=a.*(socket|SSLSocket)",
+        "the stock transport reads from a socket to notice its end; when there is data it ends "
+        "twice, and the second time takes the loop's run with it",
+        r"\['gives'",
+    ),
+]
+
+
+def public_methods(cls):
+    return [name for name in dir(cls) if not name.startswith("_") and callable(getattr(cls, name))]
+
+
+def states_of(name, row):
+    method = getattr(STOCK, name)
+    states = ["running", "debug"]
+    if not inspect.iscoroutinefunction(method):
+        states += ["idle", "another thread"]
+    return [*states, "closed", "another loop"] if row == "good" else states
+
+
+def check(wrong, count):
+    with tables.watched():  # what the stock loop has left
+        gc.collect()
+    if wrong:
+        pytest.fail("\n".join([f"{len(wrong)} of {count} rows differ:", *wrong]), pytrace=False)
+
+
+@pytest.mark.parametrize("name", public_methods(STOCK))
+def test_methods_of_a_loop(name, monkeypatch):
+    tables.numeric_hosts_only(monkeypatch)
+    method = getattr(STOCK, name)
+    good = tables.CALLS.get(name, lambda stage: {})
+    wrong = []
+    count = 0
+    for row, arguments in tables.rows_of(name, method, good):
+        for state in states_of(name, row):
+
+            def call(stage, arguments=arguments, state=state):
+                args, kwargs = arguments(stage)
+                if state == "idle" and name in ("run_forever", "run_until_complete"):
+                    stage.loop.call_soon(stage.loop.stop)
+                return lambda: getattr(stage.loop, name)(*args, **kwargs)
+
+            count += 1
+            wrong.append(tables.compare(name, row, state, call, DIFFERENCES))
+    check([text for text in wrong if text is not None], count)
+
+
+def test_every_required_parameter_has_a_good_value():
+    for name in public_methods(STOCK):
+        params = tables.parameters(getattr(STOCK, name))
+        required = [
+            p.name for p in params if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD
+        ]
+        assert not required or name in tables.CALLS, f"{name}{required} needs a good call"
