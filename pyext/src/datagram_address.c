@@ -37,6 +37,9 @@ static ev_peer_t *slot_of(ev_senders_t *senders, const es_addr_t *from) {
 }
 
 PyObject *ev_datagram_sender(ev_datagram_t *self, const es_addr_t *from) {
+    if (from->size == 0) {
+        Py_RETURN_NONE; /* a unix socket without a name */
+    }
     if (from->size < sizeof(struct sockaddr_in) || from->size > sizeof(self->target.bytes) ||
         !is_internet(self)) {
         return ev_address_new(from);

@@ -236,13 +236,19 @@ static PyObject *new_or_none(PyObject *value) {
     return Py_NewRef(value == NULL ? Py_None : value);
 }
 
+static PyObject *address_of(const ev_datagram_t *self, const el_message_t *message) {
+    if (message->route != NULL) {
+        return Py_NewRef((PyObject *)message->route);
+    }
+    return message->to.size == 0 ? new_or_none(self->address) : ev_address_new(&message->to);
+}
+
 /* What waits, as asyncio's list of (data, address). */
 static PyObject *queue_as_list(ev_datagram_t *self) {
     PyObject *list = PyList_New(0);
     const el_message_t *message = self->open ? self->datagram.first : NULL;
     for (; list != NULL && message != NULL; message = message->next) {
-        PyObject *address = message->route != NULL ? Py_NewRef((PyObject *)message->route)
-                                                   : ev_address_new(&message->to);
+        PyObject *address = address_of(self, message);
         PyObject *pair = address == NULL ? NULL
                                          : Py_BuildValue("(y#N)", (const char *)message->bytes,
                                                          (Py_ssize_t)message->size, address);

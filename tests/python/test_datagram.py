@@ -449,7 +449,7 @@ def test_both_addresses_of_one_family(run: Run) -> None:
     async def main() -> None:
         with plain_socket() as peer:
             async with endpoint(
-                local_addr=LOCAL, remote_addr=("localhost", peer.getsockname()[1])
+                local_addr=LOCAL, remote_addr=("127.0.0.1", peer.getsockname()[1])
             ) as (transport, _):
                 assert transport.get_extra_info("peername") == peer.getsockname()
                 assert transport.get_extra_info("sockname")[0] == "127.0.0.1"
