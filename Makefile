@@ -18,6 +18,7 @@ BENCH_ARGS ?=
 # For make cpython-tests: another loop to compare with, and more arguments of tests/cpython/run.py.
 LOOP ?= evenloop
 CPYTHON_TESTS_ARGS ?=
+STRESS_ARGS ?=
 VERSIONS ?=
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 export PYTHON EVENLOOP_WINDOWS_PYTHON EVENLOOP_BUILD_DIR
@@ -88,6 +89,12 @@ cpython-tests: bootstrap-build ## CPython's own asyncio tests, unmodified, on ev
 .PHONY: cpython-tests-all
 cpython-tests-all: bootstrap-build ## the same tests on every CPython, VERSIONS="3.11 3.12 3.13 3.14 3.15"
 	@LOOP=$(LOOP) JOBS=$(JOBS) CPYTHON_TESTS_ARGS="$(CPYTHON_TESTS_ARGS)" tools/cpython-tests-all $(VERSIONS)
+
+# 10,000 of each kind; STRESS_ARGS="--rounds 500 pipes" for less.
+.PHONY: stress
+stress: bootstrap-build ## make and drop ten thousand of everything: memory and descriptors stay flat
+	@tools/venv test
+	@$(VENV)/bin/python tests/stress/flat.py $(STRESS_ARGS)
 
 .PHONY: freethreading-test
 freethreading-test: bootstrap-build ## a loop a thread and CPython's tests on a CPython without a GIL, built once

@@ -143,8 +143,7 @@ void ev_waiter_wake(ev_loop_t *loop, PyObject *waiter) {
 static void lose_later(ev_transport_t *self) {
     el_ready_queue_t *queue = &self->loop->el.ready;
     el_ready_t *lost = &self->stream.lost_item;
-    if (self->open && self->stream.lost_queued &&
-        el_ready_queue_remove(queue, lost) != SIZE_MAX) {
+    if (self->open && self->stream.lost_queued && el_ready_queue_remove(queue, lost) != SIZE_MAX) {
         el_ready_queue_push(queue, lost);
     }
 }

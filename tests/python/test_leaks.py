@@ -5,12 +5,35 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib.util
 import os
+import pathlib
 import socket
 import sys
 
 import pytest
 import support
+
+
+def stress_programs():
+    """The programs of tests/stress/flat.py, which `make stress` runs with 10,000 rounds."""
+    path = pathlib.Path(__file__).resolve().parents[1] / "stress" / "flat.py"
+    spec = importlib.util.spec_from_file_location("flat", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+STRESS = stress_programs()
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("name", STRESS.PROGRAMS)
+def test_two_hundred_of_each_leave_memory_and_descriptors_flat(run, name):
+    result = run(STRESS.measure(name, 200), timeout=200)
+    assert result.descriptors <= STRESS.SLACK_DESCRIPTORS, result
+    if "asan" not in os.environ.get("LD_PRELOAD", ""):  # its quarantine keeps what was freed
+        assert result.memory <= STRESS.SLACK_BYTES, result
 
 
 def descriptors() -> int:
