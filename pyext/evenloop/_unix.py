@@ -7,11 +7,14 @@ methods that the C half has.
 
 from __future__ import annotations
 
+import functools
 import os
+import signal
 import socket
 import sys
 import threading
 import warnings
+import weakref
 from asyncio import events, unix_events
 from asyncio.log import logger
 from typing import Any, cast
@@ -31,6 +34,27 @@ class _SignalPipe:
 
     def fileno(self) -> int:
         return int(self._loop._signal_fd())
+
+
+# The loops of the main thread that have signal handlers, the last to add one at the end. There is
+# one wakeup descriptor for all, and asyncio takes it away when any loop removes its last handler.
+_handling: list[weakref.ref[Any]] = []
+os.register_at_fork(after_in_child=_handling.clear)
+
+
+def _handling_loops() -> list[Any]:
+    loops = [ref() for ref in reversed(_handling)]
+    return [loop for loop in loops if loop is not None and loop._signal_handlers]
+
+
+def _share_signals(loop: Any) -> None:
+    """After a change of loop's handlers: the wakeup descriptor is that of a loop that has some."""
+    others = [other for other in _handling_loops() if other is not loop]
+    _handling[:] = [weakref.ref(other) for other in reversed(others)]
+    if loop._signal_handlers:
+        _handling.append(weakref.ref(loop))
+    elif others and threading.current_thread() is threading.main_thread():
+        signal.set_wakeup_fd(others[0]._csock.fileno())
 
 
 class UnixLoop:
@@ -55,8 +79,9 @@ class UnixLoop:
             )
             self._signal_handlers.clear()
             return
+        remove: Any = self.remove_signal_handler
         for sig in list(self._signal_handlers):
-            self.remove_signal_handler(sig)
+            remove(sig)
 
     # -- signals -----------------------------------------------------------------------------------
 
@@ -64,10 +89,28 @@ class UnixLoop:
     def _csock(self) -> _SignalPipe:
         return _SignalPipe(self)
 
-    add_signal_handler = _Unix.add_signal_handler
-    remove_signal_handler = _Unix.remove_signal_handler
+    @functools.wraps(_Unix.add_signal_handler)
+    def add_signal_handler(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            _Unix.add_signal_handler(self, *args, **kwargs)
+        finally:
+            _share_signals(self)
+
+    @functools.wraps(_Unix.remove_signal_handler)
+    def remove_signal_handler(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return _Unix.remove_signal_handler(self, *args, **kwargs)
+        finally:
+            _share_signals(self)
+
+    def _handle_signal(self, sig: int) -> None:
+        # Signals arrive at the loop that was last to add a handler, whoever's they are.
+        for loop in [self, *_handling_loops()]:
+            if sig in loop._signal_handlers:
+                _Unix._handle_signal(loop, sig)
+                break
+
     _process_self_data = _Unix._process_self_data
-    _handle_signal = _Unix._handle_signal
     _check_signal = _Unix._check_signal
 
     # -- unix sockets ------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from typing import Any
 
 from . import _core
 from ._support import RunForever, SelectorView
+from ._upgrade import UpgradingLoop
 
 if sys.platform == "win32":
     from ._windows import WindowsLoop as _PlatformLoop
@@ -23,7 +24,9 @@ else:
 
 # BaseEventLoop has the two halves of run_forever from 3.13 on.
 _RunBase: Any = object if hasattr(base_events.BaseEventLoop, "_run_forever_setup") else RunForever
-_bases: Any = (_core.Loop, _PlatformLoop) + (() if _RunBase is object else (_RunBase,))
+_bases: Any = (_core.Loop, _PlatformLoop, UpgradingLoop) + (
+    () if _RunBase is object else (_RunBase,)
+)
 
 _Selector = selector_events.BaseSelectorEventLoop
 
