@@ -178,6 +178,12 @@ int el__os_polls_renew(uv_loop_t *uv);
 /* Whether the poll set has the descriptor, after that. */
 bool el__os_poll_known(const uv_poll_t *handle);
 
+/* unix/ or win/stdio.c: fills the numbers of standard streams that are closed, and frees them
+ * again. The count of those filled. */
+#define EL__STDIO_COUNT 3
+int el__os_hold_stdio(int held[EL__STDIO_COUNT]);
+void el__os_release_stdio(const int held[EL__STDIO_COUNT], int count);
+
 /* Whether a handle without interest may be kept for its descriptor. Not on Windows: a closed
  * socket's number is soon given out again, and the handle knows the provider and the pending
  * requests of the old one. */

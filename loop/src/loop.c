@@ -61,7 +61,10 @@ void el__detach(el_attached_t *attached) {
 }
 
 static int init_uv(el_loop_t *loop) {
+    int held[EL__STDIO_COUNT];
+    int held_count = el__os_hold_stdio(held);
     int status = uv_loop_init(&loop->uv);
+    el__os_release_stdio(held, held_count);
     if (status != 0) {
         return status;
     }

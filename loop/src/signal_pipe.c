@@ -44,7 +44,10 @@ int el_loop_signal_fd(el_loop_t *loop, int *fd) {
         return ES_EBUSY; /* a foreign thread, while libuv waits */
     }
     uv_file files[2];
+    int held[EL__STDIO_COUNT];
+    int held_count = el__os_hold_stdio(held);
     int status = uv_pipe(files, UV_NONBLOCK_PIPE, el__os_signal_pipe_flags);
+    el__os_release_stdio(held, held_count);
     if (status != 0) {
         return el__from_uv(status);
     }

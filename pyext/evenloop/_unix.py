@@ -171,6 +171,13 @@ class _SubprocessTransport(_UnixSubprocessTransport):  # type: ignore[misc]
         super()._start(*args, **kwargs)
         _watch_exit(self._loop, self, self._proc.pid)
 
+    def send_signal(self, signal: int) -> None:
+        # An ended child's number may be another process's by now: asyncio looks from 3.15 on
+        # (gh-127049). The loop collects the child in this thread, so the answer holds.
+        self._check_proc()
+        if self._returncode is None:
+            super().send_signal(signal)
+
 
 def _program_chose_a_watcher() -> bool:
     """Whether a child watcher of the program's choice is to see every child (asyncio up to 3.13).

@@ -294,6 +294,32 @@ def reset(sock: socket.socket) -> None:
     sock.close()
 
 
+# -- descriptors ---------------------------------------------------------------------------------
+
+
+def descriptors() -> int:
+    """Open descriptors or handles of this process."""
+    if WINDOWS:
+        count = ctypes.c_ulong()
+        kernel = ctypes.WinDLL("kernel32")  # type: ignore[attr-defined]
+        kernel.GetCurrentProcess.restype = ctypes.c_void_p
+        kernel.GetProcessHandleCount.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+        kernel.GetProcessHandleCount(kernel.GetCurrentProcess(), ctypes.byref(count))
+        return count.value
+    return len(os.listdir("/dev/fd"))
+
+
+def inheritable_number(fd: int) -> int:
+    """What a child knows the descriptor `fd` by: the handle, where there are handles."""
+    if not WINDOWS:
+        return fd
+    import msvcrt
+
+    handle = int(msvcrt.get_osfhandle(fd))  # type: ignore[attr-defined]
+    os.set_handle_inheritable(handle, True)  # type: ignore[attr-defined]
+    return handle
+
+
 # -- child processes -----------------------------------------------------------------------------
 
 

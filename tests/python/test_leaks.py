@@ -36,20 +36,6 @@ def test_two_hundred_of_each_leave_memory_and_descriptors_flat(run, name):
         assert result.memory <= STRESS.SLACK_BYTES, result
 
 
-def descriptors() -> int:
-    """Open descriptors or handles of this process."""
-    if support.WINDOWS:
-        import ctypes
-
-        count = ctypes.c_ulong()
-        kernel = ctypes.WinDLL("kernel32")  # type: ignore[attr-defined]
-        kernel.GetCurrentProcess.restype = ctypes.c_void_p
-        kernel.GetProcessHandleCount.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
-        kernel.GetProcessHandleCount(kernel.GetCurrentProcess(), ctypes.byref(count))
-        return count.value
-    return len(os.listdir("/dev/fd"))
-
-
 def resident() -> int:
     """Bytes of memory that this process holds."""
     if sys.platform == "linux":
@@ -83,11 +69,11 @@ def flat(work, rounds, warm_up, slack_bytes):
     for _ in range(warm_up):
         work()
     gc.collect()
-    before = descriptors(), resident(), len(gc.get_objects())
+    before = support.descriptors(), resident(), len(gc.get_objects())
     for _ in range(rounds):
         work()
     gc.collect()
-    after = descriptors(), resident(), len(gc.get_objects())
+    after = support.descriptors(), resident(), len(gc.get_objects())
     assert after[0] <= before[0] + 2, f"descriptors: {before[0]} -> {after[0]}"
     if "asan" not in os.environ.get("LD_PRELOAD", ""):  # its quarantine keeps what was freed
         assert after[1] <= before[1] + slack_bytes, f"memory: {before[1]} -> {after[1]}"
@@ -257,11 +243,11 @@ def test_subprocesses_leave_nothing(loop):
     for _ in range(3):
         work()
     gc.collect()
-    before = descriptors()
+    before = support.descriptors()
     for _ in range(10):
         work()
     gc.collect()
-    assert descriptors() <= before + 2
+    assert support.descriptors() <= before + 2
 
 
 def test_references_to_none_and_friends_are_stable(loop):

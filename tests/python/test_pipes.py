@@ -504,9 +504,7 @@ def test_types_and_private_names_are_asyncios(loop, run):
     "connect",
     [
         reader_of,
-        pytest.param(
-            writer_of, marks=pytest.mark.absent("idle-anonymous-pipe-writers", "windows")
-        ),
+        pytest.param(writer_of, marks=pytest.mark.absent("idle-anonymous-pipe-writers", "windows")),
     ],
 )
 def test_loop_keeps_the_transport_of_a_pipe_that_nobody_else_keeps(loop, run, connect):
