@@ -47,11 +47,13 @@ int el_loop_signal_fd(el_loop_t *loop, int *fd) {
     int held[EL__STDIO_COUNT];
     int held_count = el__os_hold_stdio(held);
     int status = uv_pipe(files, UV_NONBLOCK_PIPE, el__os_signal_pipe_flags);
+    if (status == 0) {
+        (void)uv_pipe_init(&loop->uv, &loop->signal_pipe, 0); /* opens a descriptor in reserve */
+    }
     el__os_release_stdio(held, held_count);
     if (status != 0) {
         return el__from_uv(status);
     }
-    (void)uv_pipe_init(&loop->uv, &loop->signal_pipe, 0);
     status = uv_pipe_open(&loop->signal_pipe, files[0]);
     if (status == 0) {
         status = uv_read_start((uv_stream_t *)&loop->signal_pipe, on_memory, on_bytes);
