@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import io
 import os
+import subprocess
+import sys
 import textwrap
 
 import pytest
@@ -807,3 +810,138 @@ def test_standard_input_that_is_a_file_is_refused(tmp_path):
     )
     result = support.run_python("-c", runner, str(script))
     assert (result.stdout.strip(), result.returncode) == (READ_TEXT, 0), result.stderr
+
+
+@pytest.mark.evenloop_only  # the selector loop reports PermissionError and waits for ever
+def test_standard_input_that_is_the_null_device_is_at_its_end(tmp_path):
+    """C026, D6: a child whose parent gave it DEVNULL."""
+    script = tmp_path / "child.py"
+    script.write_text(support.loop_prelude() + textwrap.dedent(ECHO), "utf-8")
+    result = subprocess.run(
+        [sys.executable, str(script)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=support.child_environment(),
+        timeout=support.LIMIT,
+    )
+    assert result.stdout == b""
+    assert b"ended None" in result.stderr
+
+
+# -- what only Unix has --------------------------------------------------------------------------
+
+unix_files = pytest.mark.absent("fifos-and-ptys", "windows")
+
+
+@unix_files
+def test_pty_is_read_and_written_and_its_end_is_quiet(loop, run):
+    """D11, C139: one descriptor for both; the other side's end is EIO on Linux, and no report."""
+
+    async def main():
+        import tty
+
+        master, terminal = os.openpty()
+        tty.setraw(terminal)
+        ours = Raw(master, "r+")
+        reader, read_protocol = await reader_of(ours)
+        writer, write_protocol = await writer_of(Raw(master, "w", closefd=False))
+        os.write(terminal, b"to us")
+        await read_protocol.received(5)
+        writer.write(b"to them")
+        assert os.read(terminal, 100) == b"to them"
+        os.close(terminal)
+        exc = await read_protocol.lost
+        assert exc is None or exc.errno == errno.EIO
+        writer.close()
+        await write_protocol.lost
+        assert ours.closes == 1
+
+    run(main())
+
+
+@unix_files
+def test_named_fifo_works_both_ways(loop, run, tmp_path):
+    """D6."""
+
+    async def main():
+        path = tmp_path / "fifo"
+        os.mkfifo(path)
+        reading = Raw(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "r")
+        writing = Raw(os.open(path, os.O_WRONLY), "w")
+        _, reader = await reader_of(reading)
+        transport, writer = await writer_of(writing)
+        transport.write(b"x" * MIB)
+        transport.write_eof()
+        await reader.lost
+        assert await writer.lost is None
+        assert len(reader.data) == MIB
+
+    run(main())
+
+
+@unix_files
+@pytest.mark.evenloop_only  # the selector loop takes the unread bytes for the reader's end
+def test_unread_data_in_a_fifo_is_no_disconnect(loop, run, tmp_path):
+    """D27: a FIFO that is open for both ways holds our own bytes."""
+
+    async def main():
+        path = tmp_path / "fifo"
+        os.mkfifo(path)
+        both = Raw(os.open(path, os.O_RDWR), "r+")
+        transport, protocol = await writer_of(both)
+        transport.write(b"unread")
+        await support.drain_callbacks(20)
+        assert not transport.is_closing()
+        transport.close()
+        await protocol.lost
+
+    run(main())
+
+
+@unix_files
+@pytest.mark.evenloop_only  # the selector loop cannot watch it
+def test_device_that_is_always_ready_leaves_the_loop_responsive(loop, run):
+    """D6, D28: /dev/zero never ends; others are served in between, and closing it works."""
+
+    async def main():
+        file = Raw(os.open("/dev/zero", os.O_RDONLY), "r")
+
+        class Protocol(asyncio.Protocol):
+            size = 0
+            lost = loop.create_future()
+
+            def data_received(self, data):
+                self.size += len(data)
+
+            def connection_lost(self, exc):
+                self.lost.set_result(exc)
+
+        transport, protocol = await reader_of(file, Protocol)
+        while protocol.size < MIB:
+            await asyncio.sleep(0)
+        transport.pause_reading()
+        size = protocol.size
+        await support.drain_callbacks()
+        assert protocol.size == size
+        transport.resume_reading()
+        while protocol.size == size:
+            await asyncio.sleep(0)
+        transport.close()
+        assert await protocol.lost is None
+
+    run(main())
+
+
+@unix_files
+def test_write_that_fails_ends_the_pipe_with_its_error(loop, run):
+    """/dev/full: the first reason is what connection_lost gets."""
+
+    async def main():
+        file = Raw(os.open("/dev/full", os.O_WRONLY), "w")
+        transport, protocol = await writer_of(file)
+        transport.write(b"x")
+        exc = await protocol.lost
+        assert exc.errno == errno.ENOSPC
+        assert transport._conn_lost == 1
+
+    run(main())

@@ -105,11 +105,16 @@ OPTIONS = {
 }
 
 
+def failure(exc):
+    """What of an error has to be Popen's: of an OSError not the name of the file (D74)."""
+    return type(exc), exc.errno if isinstance(exc, OSError) else str(exc)
+
+
 def popens_outcome(command, options):
     try:
         done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, **options)
     except Exception as exc:
-        return type(exc), str(exc)
+        return failure(exc)
     return done.returncode, done.stdout
 
 
@@ -134,7 +139,7 @@ def test_every_option_does_what_it_does_for_popen(loop, run, option):
                 *command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, **OPTIONS[option]()
             )
         except Exception as exc:
-            return type(exc), str(exc)
+            return failure(exc)
         out, _ = await process.communicate()
         return process.returncode, out
 
@@ -157,7 +162,7 @@ def test_arguments_reach_the_child_as_from_popen(loop, run, arguments):
                 sys.executable, "-X", "utf8", "-c", code, *arguments, stdout=PIPE
             )
         except Exception as exc:
-            return type(exc), str(exc)
+            return failure(exc)
         return process.returncode or 0, (await process.communicate())[0]
 
     command = [sys.executable, "-X", "utf8", "-c", code, *arguments]

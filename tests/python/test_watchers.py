@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 
 import pytest
 import support
-from differences import PROACTOR, UVLOOP, differs
+from differences import PROACTOR, SELECTOR, UVLOOP, differs
 
 
 @pytest.fixture
@@ -390,3 +391,65 @@ def test_debug_rejects_what_cannot_be_called():
             loop.add_reader(ours, None)
 
         support.same_as_asyncio(use)
+
+
+@differs(
+    from_=SELECTOR,
+    what="`add_reader`, `add_writer` with what is no socket",
+    they="is accepted, and the loop's next poll fails with WinError 10038",
+    evenloop="raises PermissionError at once, as on Linux for a regular file",
+)
+@pytest.mark.parametrize("method", ["add_reader", "add_writer"])
+def test_what_cannot_be_watched_is_refused_at_once(loop, run, tmp_path, method):
+    """D1, D28: PermissionError, and the loop goes on; for a bad descriptor EBADF."""
+    with open(tmp_path / "file", "w+b") as file:
+        for fileobj in (file, file.fileno()):
+            with pytest.raises(PermissionError):
+                getattr(loop, method)(fileobj, print)
+        number = file.fileno()
+    with pytest.raises(OSError) as caught:
+        getattr(loop, method)(number, print)
+    assert caught.value.errno == 9
+    assert loop.remove_reader(number) is False
+    run(asyncio.sleep(0))
+
+
+@pytest.mark.absent("readers-of-pipes-on-unix", "posix")
+@pytest.mark.parametrize("method", ["add_reader", "add_writer"])
+def test_pipes_and_devices_cannot_be_watched_on_windows(loop, run, method):
+    """D1: one error for every kind: descriptors, handles, devices."""
+    from asyncio import windows_utils
+
+    ends = os.pipe()
+    null = os.open(os.devnull, os.O_RDWR)
+    handles = [windows_utils.PipeHandle(handle) for handle in windows_utils.pipe()]
+    try:
+        for bad in (*ends, null, *handles):
+            with pytest.raises(PermissionError):
+                getattr(loop, method)(bad, print)
+        run(asyncio.sleep(0))
+    finally:
+        for fd in (*ends, null):
+            os.close(fd)
+        for handle in handles:
+            handle.close()
+
+
+@pytest.mark.absent("readers-of-pipes", "windows")
+def test_pipes_can_be_watched(loop, run):
+    """D1."""
+    reading, writing = os.pipe()
+
+    async def main():
+        readable, writable = loop.create_future(), loop.create_future()
+        loop.add_reader(reading, lambda: readable.done() or readable.set_result(None))
+        loop.add_writer(writing, lambda: writable.done() or writable.set_result(None))
+        await writable
+        loop.remove_writer(writing)
+        os.write(writing, b"x")
+        await readable
+        loop.remove_reader(reading)
+
+    run(main())
+    os.close(reading)
+    os.close(writing)
