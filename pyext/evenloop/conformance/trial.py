@@ -206,9 +206,10 @@ class Trial:
             self.canon.replace(str(name[1]), "PORT")
 
     def listen(self, backlog: int = 100, host: str = "127.0.0.1") -> socket.socket:
-        """A blocking TCP listener on loopback."""
+        """A TCP listener on loopback whose accept() waits for two seconds."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         sock = self.closing(socket.create_server((host, 0), family=family, backlog=backlog))
+        sock.settimeout(2.0 * self.scale)
         self.hide_port(sock)
         return sock  # type: ignore[no-any-return]
 
