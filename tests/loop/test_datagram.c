@@ -230,8 +230,8 @@ static void a_failed_receive_is_told_and_reading_goes_on(void **state) {
 }
 
 static void a_descriptor_that_is_gone_ends_reading(void **state) {
-    script_recv(ES_EBADF, 0);
-    script_recv(ES_EBADF, 0);
+    script_recv(ES_ENOTSOCK, 0);
+    script_recv(ES_ENOTSOCK, 0);
     turns(*state, 3);
     assert_trace("e ");
     assert_false(end->datagram.reading);

@@ -112,11 +112,12 @@ static int bind_any(SOCKET sock, unsigned short family) {
 }
 
 static int refuses_family(int reason) {
-    return reason == WSAEFAULT || reason == WSAEAFNOSUPPORT;
+    return reason == WSAEFAULT || reason == WSAEAFNOSUPPORT || reason == WSAEINVAL;
 }
 
 /* The family is not asked for: the address of a wrong one is refused, as a bad pointer or as what
- * it is. A socket that takes neither cannot be helped. */
+ * it is (Wine: as invalid, like Linux). A socket that takes neither cannot be helped, or another
+ * thread was faster. */
 static int give_address(SOCKET sock) {
     int reason = bind_any(sock, AF_INET);
 
