@@ -44,6 +44,7 @@ def test_environment_turns_debug_on(tmp_path):
 
 
 def test_slow_callback_is_logged_with_its_handle(loop, caplog):
+    """C202: in asyncio's words."""
     loop.set_debug(True)
     loop.slow_callback_duration = 0.01
     with caplog.at_level(logging.WARNING, "asyncio"):

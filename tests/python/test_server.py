@@ -279,6 +279,8 @@ def test_no_host_serves_every_interface(loop, run):
 
 
 def test_address_in_use_says_so(loop, run):
+    """C115: with asyncio's text and the system's number."""
+
     async def main():
         with support.listening() as (_, address):
             with pytest.raises(OSError) as caught:
@@ -313,6 +315,8 @@ def test_port_can_be_bound_again_right_after_close(loop, run):
 )
 @pytest.mark.since(3, 13)
 def test_keep_alive_is_set_on_the_listener(loop, run):
+    """C118."""
+
     async def main():
         server = await loop.create_server(Echo, "127.0.0.1", 0, keep_alive=True)
         assert server.sockets[0].getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) != 0
@@ -415,6 +419,7 @@ def test_many_waiting_clients_are_accepted(loop, run):
 
 @pytest.mark.absent("no-descriptor-limit-on-windows", "windows")
 def test_out_of_descriptors_pauses_accepting_and_goes_on(loop, run, errors):
+    """C116: nobody is turned away."""
     import resource
 
     async def main():

@@ -159,6 +159,8 @@ def test_all_errors_gives_an_exception_group(loop, run):
     evenloop="tries several addresses at once, as the running asyncio does",
 )
 def test_happy_eyeballs_connects(loop, run):
+    """C120."""
+
     async def main():
         with support.listening() as (_, (host, port)):
             transport, protocol = await loop.create_connection(

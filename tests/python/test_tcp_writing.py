@@ -28,6 +28,8 @@ async def fill(transport):
 
 
 def test_write_reaches_the_kernel_before_it_returns(loop, run):
+    """C192: nothing waits for the end of the turn."""
+
     async def main():
         async with transport_and_socket() as (transport, _, peer):
             transport.write(b"eager")
@@ -199,6 +201,8 @@ def test_writelines_mixes_with_write(loop, run):
     evenloop="returns `(16384, 65536)`",
 )
 def test_default_watermarks(loop, run):
+    """C076: as in asyncio."""
+
     async def main():
         async with transport_and_socket() as (transport, _, _):
             assert transport.get_write_buffer_limits() == (16384, 65536)
@@ -235,6 +239,8 @@ def test_watermarks_are_derived_as_asyncio_does(loop, run, arguments, limits):
     ids=repr,
 )
 def test_wrong_watermarks_give_asyncios_error(arguments):
+    """C086: high >= low >= 0."""
+
     async def use():
         async with transport_and_socket() as (transport, _, _):
             transport.set_write_buffer_limits(**arguments)
@@ -395,7 +401,7 @@ def test_write_then_close_delivers_everything(loop, run):
 
 
 def test_writes_before_stop_are_sent(loop):
-    """No byte waits in the transport while the loop does not run."""
+    """C082: no byte waits in the transport while the loop does not run."""
     ours, peer = support.tcp_pair()
 
     async def connect():
