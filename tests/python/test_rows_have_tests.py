@@ -29,7 +29,6 @@ SECTIONS = {
 }
 
 UNOBSERVABLE = {
-    "C060": "warnings of asyncio's child watchers, an API of asyncio's own that ended with 3.14",
     "C190": "how much faster another loop's own table was; bench/ makes ours",
     "C191": "what a program gained from another loop; bench/ measures whole programs",
     "C193": "figures of other loops between their releases; bench/ compares with the stock loop",
