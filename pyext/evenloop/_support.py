@@ -89,7 +89,11 @@ def protocol_callback_failed(
     """Report an exception of protocol.name(*args) as that of an ordinary callback."""
     callback = getattr(protocol, name, None)
     if callback is None:  # that is what the exception says
-        loop.call_exception_handler({"message": "Exception in callback", "exception": exception})
+        # asyncio calls connection_lost from a method of its transport; the others are callbacks.
+        caller = " _SelectorTransport._call_connection_lost()" if name == "connection_lost" else ""
+        loop.call_exception_handler(
+            {"message": f"Exception in callback{caller}", "exception": exception}
+        )
         return
     callback_failed(loop, asyncio.Handle(callback, args, loop), exception)
 

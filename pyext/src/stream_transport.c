@@ -447,8 +447,7 @@ static PyObject *let_go(ev_transport_t *self, PyObject *owner) {
     return PyObject_CallMethodNoArgs(owner, self->state->str_close);
 }
 
-/* asyncio's words for an exception that leaves the last callback of a transport. */
-static const char *end_failed(const ev_transport_t *self) {
+const char *ev_transport_end_failed(const ev_transport_t *self) {
     switch ((ev_transport_kind_t)self->kind) {
     case EV_TRANSPORT_READ_PIPE:
         return "Exception in callback _UnixReadPipeTransport._call_connection_lost()";
@@ -471,7 +470,7 @@ static void finish(ev_transport_t *self) {
     self->server = NULL;
     PyObject *closed = let_go(self, owner);
     if (closed == NULL && !ev_loop_take_exit(loop)) {
-        ev_loop_report(loop, end_failed(self), NULL);
+        ev_loop_report(loop, ev_transport_end_failed(self), NULL);
     }
     Py_XDECREF(closed);
     Py_XDECREF(owner);
@@ -482,7 +481,7 @@ static void finish(ev_transport_t *self) {
     if (server != NULL) {
         PyObject *detached = ev_server_detach(server, (PyObject *)self);
         if (detached == NULL && !ev_loop_take_exit(loop)) {
-            ev_loop_report(loop, end_failed(self), NULL);
+            ev_loop_report(loop, ev_transport_end_failed(self), NULL);
         }
         Py_XDECREF(detached);
         Py_DECREF(server);

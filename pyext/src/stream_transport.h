@@ -132,6 +132,8 @@ void ev_transport_fatal_exc(ev_transport_t *self, PyObject *exc, const char *mes
 void ev_transport_debug(ev_transport_t *self, const char *format);
 void ev_transport_info(ev_transport_t *self, const char *format);
 /* The current exception, as that of an ordinary callback `protocol.name(arg)`. Takes it. */
+/* asyncio's words for an exception that leaves the last callback of a transport. */
+const char *ev_transport_end_failed(const ev_transport_t *self);
 void ev_transport_report_callback(ev_transport_t *self, PyObject *name, PyObject *arg);
 /* Debug mode: protocol.name(arg) has returned; a warning if it took long. */
 void ev_transport_watch_duration(ev_transport_t *self, PyObject *name, PyObject *arg,

@@ -85,6 +85,7 @@ class Stage:
 
     def __init__(self, loop: Any) -> None:
         self.loop = loop
+        self.subject: Any = None
         self.stack = contextlib.ExitStack()
 
     # -- sockets and files -------------------------------------------------------------------------
@@ -166,11 +167,14 @@ class Stage:
         return file
 
     def pipe(self, end: int) -> Any:
+        return self.pipe_ends()[end]
+
+    def pipe_ends(self) -> list[Any]:
         ends = os.pipe()
         files = [open(ends[0], "rb", 0), open(ends[1], "wb", 0)]
         for file in files:
             self.kept(file)
-        return files[end]
+        return files
 
     def view(self) -> Any:
         return asyncio.trsock.TransportSocket(self.stream())  # type: ignore[attr-defined]
@@ -337,7 +341,7 @@ def positional(params: list[inspect.Parameter], call: dict[str, Any]) -> Call:
 
 def values_for(name: str) -> Iterator[tuple[str, Callable[[Stage], Any]]]:
     """Wrong values for a parameter of this name."""
-    for label, value in WRONG.items():
+    for label, value in [*WRONG.items(), *SUBJECT_VALUES.get(name, {}).items()]:
         if name in ("fd", "future") and isinstance(value, int) and 0 <= value < 3:
             continue  # perhaps a descriptor of the test runner's
         if name == "cmd" and isinstance(value, (str, bytes)):
@@ -621,8 +625,10 @@ def answer(
     state: str,
     call: Callable[[Stage], Callable[[], Any]],
     collect: bool = False,
+    after: Callable[[Stage], Any] | None = None,
 ) -> list[Any]:
-    """What a new loop in this state says to call(stage)(). The last item is what was warned."""
+    """What a new loop in this state says to call(stage)(); what after(stage) gives; what was
+    reported, logged, and, in the last place, warned."""
     with watched() as (logged, warned):
         loop = make_loop()
         stage = Stage(loop)
@@ -635,6 +641,8 @@ def answer(
         asyncio.set_event_loop(loop)
         try:
             outcome = in_state(state, loop, call(stage))
+            if after is not None:
+                outcome.append(after(stage))
             if not loop.is_closed():
                 loop.set_task_factory(None)
                 for _ in range(2):  # a stop() that is left would end the next run
@@ -684,11 +692,14 @@ class Difference:
         )
 
 
+Ask = Callable[[Callable[[], Any], bool], list[Any]]  # (make_loop, collect) to an answer
+
+
 def compare(
     method: str,
     row: str,
     state: str,
-    call: Callable[[Stage], Callable[[], Any]],
+    ask: Ask,
     differences: list[Difference],
     reference: Callable[[], Any] = support.reference_loop,
 ) -> str | None:
@@ -697,14 +708,14 @@ def compare(
     What is warned need not be the same, as the stock transports warn of their own mess; but where
     the stock loop cleans up, ours does.
     """
-    ours = answer(support.new_loop, state, call)
+    ours = ask(support.new_loop, False)
     if any(d.covers(method, row, state, ours) for d in differences):
         return None
-    theirs = answer(reference, state, call)
+    theirs = ask(reference, False)
     if ours[:-1] == theirs[:-1]:
         if set(ours[-1]) <= set(theirs[-1]):
             return None
-        theirs = answer(reference, state, call, collect=True)
+        theirs = ask(reference, True)
         if categories(ours) <= categories(theirs):
             return None
     return f"{row} ({state}): {ours} instead of {theirs}"
@@ -713,3 +724,141 @@ def compare(
 def categories(outcome: list[Any]) -> set[str]:
     """The kinds of what was warned."""
     return {line.split(":")[0] for line in outcome[-1]}
+
+
+# -- transports, servers and handles ---------------------------------------------------------------
+
+
+async def tcp_transport(stage: Stage) -> Any:
+    ours, _ = stage.pair(b"")
+    return (await stage.loop.create_connection(asyncio.Protocol, sock=ours))[0]
+
+
+async def datagram_transport(stage: Stage) -> Any:
+    loop = stage.loop
+    return (await loop.create_datagram_endpoint(asyncio.DatagramProtocol, ("127.0.0.1", 0)))[0]
+
+
+async def connected_datagram_transport(stage: Stage) -> Any:
+    loop, peer = stage.loop, stage.datagram().getsockname()
+    return (await loop.create_datagram_endpoint(asyncio.DatagramProtocol, remote_addr=peer))[0]
+
+
+async def read_pipe_transport(stage: Stage) -> Any:
+    reader, _writer = stage.pipe_ends()
+    return (await stage.loop.connect_read_pipe(asyncio.Protocol, reader))[0]
+
+
+async def write_pipe_transport(stage: Stage) -> Any:
+    _reader, writer = stage.pipe_ends()
+    return (await stage.loop.connect_write_pipe(asyncio.BaseProtocol, writer))[0]
+
+
+async def server(stage: Stage) -> Any:
+    return await stage.loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
+
+
+async def handle(stage: Stage) -> Any:
+    return stage.loop.call_soon(function)
+
+
+async def timer_handle(stage: Stage) -> Any:
+    return stage.loop.call_later(3600, function)
+
+
+SUBJECTS: dict[str, Callable[[Stage], Any]] = {
+    "tcp transport": tcp_transport,
+    "datagram transport": datagram_transport,
+    "connected datagram transport": connected_datagram_transport,
+    "read pipe transport": read_pipe_transport,
+    "write pipe transport": write_pipe_transport,
+    "server": server,
+    "handle": handle,
+    "timer handle": timer_handle,
+}
+
+# What is done to a subject before the call.
+LIVES: dict[str, Callable[[Any], Any]] = {
+    "open": lambda subject: None,
+    "closing": lambda subject: subject.close(),
+    "aborted": lambda subject: (getattr(subject, "abort", None) or subject.close)(),
+    "ended": lambda subject: subject.write_eof(),
+    "cancelled": lambda subject: subject.cancel(),
+}
+
+# A good call of each method of a subject that needs arguments.
+SUBJECT_CALLS: dict[str, Callable[[Stage], dict[str, Any]]] = {
+    "write": lambda s: {"data": b"data"},
+    "writelines": lambda s: {"list_of_data": [b"one", b"two"]},
+    "sendto": lambda s: {"data": b"data"},
+    "set_protocol": lambda s: {"protocol": s.protocol()},
+    "get_extra_info": lambda s: {"name": "peername"},
+}
+SUBJECT_VALUES: dict[str, dict[str, Any]] = {
+    "list_of_data": {
+        "[b'x', 'y']": [b"x", "y"],
+        "[None]": [None],
+        "[b'']": [b""],
+    },
+    "addr": {"an address": ADDRESS, "no port": ("127.0.0.1",), "a port of text": ("::1", "x")},
+}
+
+
+def subject_types(loop_factory: Callable[[], Any]) -> dict[str, type]:
+    """What the loop makes of each subject, where it makes one at all."""
+    found = {}
+    for name, make in SUBJECTS.items():
+        loop = loop_factory()
+        stage = Stage(loop)
+        try:
+            subject = loop.run_until_complete(make(stage))
+            found[name] = type(subject)
+            dispose(subject)
+            loop.run_until_complete(asyncio.sleep(0))
+            loop.run_until_complete(asyncio.sleep(0))
+        except NotImplementedError:
+            pass  # pipes of the selector loop on Windows
+        finally:
+            stage.stack.close()
+            loop.close()
+    return found
+
+
+def subject_answer(
+    make_loop: Callable[[], Any],
+    make: Callable[[Stage], Any],
+    life: str,
+    state: str,
+    call: Callable[[Stage, Any], Callable[[], Any]],
+    collect: bool = False,
+) -> list[Any]:
+    """What a subject of a new loop says to call(stage, subject)() after LIVES[life], and whether it
+    is closing afterwards."""
+
+    def prepared(stage: Stage) -> Callable[[], Any]:
+        async def begin() -> Any:
+            subject = await make(stage)
+            LIVES[life](subject)
+            if life == "aborted":
+                for _ in range(5):
+                    await asyncio.sleep(0)
+            return subject
+
+        subject = stage.loop.run_until_complete(begin())
+        stage.subject = subject
+        made = call(stage, subject)
+
+        def run() -> Any:
+            return made()
+
+        return run
+
+    def after(stage: Stage) -> Any:
+        is_closing = getattr(stage.subject, "is_closing", None)
+        closing = is_closing() if is_closing is not None else None
+        # Of a closed loop; and a stock pipe that has ended cannot be aborted again.
+        with contextlib.suppress(RuntimeError, AttributeError):
+            dispose(stage.subject)
+        return closing
+
+    return answer(make_loop, state, prepared, collect, after)
