@@ -113,6 +113,53 @@ static void queue_on_stream(play_t *play) {
     (void)es_sock_close(server);
 }
 
+static void on_lost(el_datagram_t *datagram, el_reason_t reason) {
+    (void)datagram;
+    (void)reason;
+}
+
+static int refuse(el_datagram_t *datagram, const void *base, size_t size, void *route) {
+    (void)datagram;
+    (void)base;
+    (void)size;
+    (void)route;
+    return ES_EAGAIN;
+}
+
+static void on_release(el_datagram_t *datagram, void *route) {
+    (void)datagram;
+    (*(size_t *)route)++;
+}
+
+static void on_flow(el_datagram_t *datagram) {
+    (void)datagram;
+}
+
+/* A queue of datagrams that nobody takes: each is queued whole, or refused and forgotten. */
+static void queue_datagrams(play_t *play) {
+    static const el_datagram_ops_t ops = {.send = refuse,
+                                          .release = on_release,
+                                          .pause_writing = on_flow,
+                                          .resume_writing = on_flow,
+                                          .lost = on_lost};
+    el_datagram_t datagram;
+    size_t released = 0;
+    size_t kept = 0;
+    es_sock_t fd = idle_socket();
+    if (ok(play, el_datagram_open(&datagram, &play->loop, fd, &ops))) {
+        for (int i = 0; i < 10; i++) {
+            bool taken;
+            (void)ok(play, el_datagram_send_by(&datagram, "bytes", 5, &released, &taken));
+            kept += taken;
+        }
+        assert_int_equal(datagram.queued, kept * 5);
+        el_datagram_abort(&datagram, (el_reason_t){0, 0});
+        assert_int_equal(released, kept);
+        turns(&play->loop, 1);
+    }
+    (void)es_sock_close(fd);
+}
+
 static size_t play_once(size_t failing) {
     static play_t play;
     memset(&play, 0, sizeof play);
@@ -123,6 +170,7 @@ static size_t play_once(size_t failing) {
         start_timers(&play);
         watch_many(&play);
         queue_on_stream(&play);
+        queue_datagrams(&play);
         assert_int_equal(el_loop_close(&play.loop), 0);
     }
     fail_at = 0;
