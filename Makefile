@@ -109,6 +109,25 @@ cpython-tests-windows: windows ## the same tests of the Windows Python, under Wi
 	    --junit $(CPYTHON_RESULTS)-windows-$(EVENLOOP_WINDOWS_PYTHON).xml \
 	    $(CPYTHON_TESTS_ARGS) </dev/null | tr -d '\r'
 
+.PHONY: conformance
+conformance: windows bootstrap-test ## the conformance kit on evenloop and evenshim, on Linux and Windows, compared
+	@tools/venv test
+	@tools/step "configuring the C tests" cmake --preset debug -B $(B)/debug
+	@tools/step "building evenshim-conformance" cmake --build $(B)/debug --target evenshim_conformance
+	@JOBS=$(JOBS) tools/conformance check
+
+# Winloop's wheel is for Windows and comes here only to be compared with.
+.PHONY: matrix
+matrix: windows bootstrap-test ## the kit on every loop that can be had, and docs/conformance-matrix.md
+	@tools/venv test
+	@tools/venv bench
+	@tools/step "configuring the C tests" cmake --preset debug -B $(B)/debug
+	@tools/step "building evenshim-conformance" cmake --build $(B)/debug --target evenshim_conformance
+	@tools/step "installing Winloop for Windows" $(B)/venv-tools/bin/python -m pip --disable-pip-version-check install \
+	    --no-deps --platform win_amd64 --python-version $(EVENLOOP_WINDOWS_PYTHON) --only-binary :all: --upgrade \
+	    --target $(B)/winloop winloop
+	@JOBS=$(JOBS) tools/conformance matrix
+
 .PHONY: asan-c
 asan-c: bootstrap-test ## the C tests under the address and undefined-behaviour sanitizers
 	@tools/step "configuring the C tests for the sanitizers" cmake --preset asan -B $(B)/asan
