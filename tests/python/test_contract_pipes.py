@@ -11,7 +11,6 @@ import asyncio
 import os
 
 import pytest
-import support
 from differences import UVLOOP, differs
 from support import Recorder
 
