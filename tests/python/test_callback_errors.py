@@ -30,6 +30,7 @@ def fail():
 
 @pytest.mark.parametrize("how", ["call_soon", "call_soon_threadsafe", "call_later"])
 def test_exception_goes_to_the_handler_with_the_documented_keys(loop, errors, how):
+    """Contract point 6."""
     first = (0,) if how == "call_later" else ()
     handle = getattr(loop, how)(*first, fail)
     for _ in range(3):
@@ -43,6 +44,7 @@ def test_exception_goes_to_the_handler_with_the_documented_keys(loop, errors, ho
 
 
 def test_debug_adds_the_source_traceback(loop, errors):
+    """Contract point 6."""
     loop.set_debug(True)
     loop.call_soon(fail)
     run_once(loop)
@@ -53,6 +55,8 @@ def test_debug_adds_the_source_traceback(loop, errors):
 
 
 def test_base_exceptions_of_ones_own_go_to_the_handler_too(loop, errors):
+    """Contract point 6."""
+
     def raise_own():
         raise OwnBaseException
 
@@ -80,6 +84,7 @@ def test_loop_goes_on_after_an_exception(loop, errors):
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
 @pytest.mark.parametrize("how", ["call_soon", "call_later", "reader", "task"])
 def test_exit_leaves_run_forever_with_the_queue_intact(loop, kind, how):
+    """Contract point 6."""
     ran = []
 
     def leave():
@@ -120,6 +125,8 @@ def test_exit_leaves_run_forever_with_the_queue_intact(loop, kind, how):
 
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
 def test_exit_leaves_run_until_complete(loop, kind):
+    """Contract points 6 and 7."""
+
     async def main():
         await asyncio.sleep(0)
         raise kind(3)

@@ -108,6 +108,8 @@ def test_an_unclosed_transport_warns_and_closes_its_socket(run: Run) -> None:
 
 
 def test_a_reader_on_its_descriptor_is_refused(loop: Any, run: Run) -> None:
+    """Contract point 31."""
+
     async def main() -> None:
         async with endpoint(local_addr=LOCAL) as (transport, _):
             with pytest.raises(RuntimeError, match=r"^File descriptor .* is used by transport"):
@@ -141,7 +143,7 @@ def test_datagrams_travel_both_ways(run: Run) -> None:
     evenloop="is `datagram_received(b'', addr)`",
 )
 def test_an_empty_datagram_is_received(run: Run) -> None:
-    """D62."""
+    """D62. Contract point 39."""
 
     async def main() -> None:
         with plain_socket() as peer:

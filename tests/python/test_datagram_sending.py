@@ -81,7 +81,7 @@ def test_sendto_checks_its_arguments_as_python_does(args: Any, keywords: Any) ->
 
 
 def test_sendto_another_than_the_peer_is_a_value_error() -> None:
-    """C136."""
+    """C136. Contract point 39."""
     with plain_socket() as peer:
         address = peer.getsockname()
 
@@ -175,7 +175,10 @@ def test_an_address_that_is_none_ends_the_endpoint(address: Any) -> None:
 
 
 def test_a_too_long_datagram_is_an_error_of_its_own(run: Run) -> None:
-    """D69, C015, C133: error_received at once, with one errno everywhere; the next one goes."""
+    """D69, C015, C133: error_received at once, with one errno everywhere; the next one goes.
+
+    Contract point 39.
+    """
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -253,7 +256,7 @@ def test_a_closed_port_does_not_disturb_an_unconnected_endpoint(run: Run) -> Non
     evenloop="is `error_received(ConnectionRefusedError)`; the endpoint stays open",
 )
 def test_a_closed_port_refuses_a_connected_endpoint(run: Run) -> None:
-    """C016, D64: told once for each datagram, and receiving goes on."""
+    """C016, D64: told once for each datagram, and receiving goes on. Contract point 39."""
 
     async def main() -> None:
         async with endpoint(remote_addr=closed_port()) as (transport, protocol):
@@ -280,7 +283,7 @@ def test_a_closed_port_refuses_a_connected_endpoint(run: Run) -> None:
 )
 @pytest.mark.parametrize("abstract", [False, True])
 def test_unix_datagrams(run: Run, tmp_path: pathlib.Path, abstract: bool) -> None:
-    """C137, C123."""
+    """C137, C123. Contract row D4."""
     if abstract and sys.platform != "linux":
         return
     prefix = f"\0evenloop{id(tmp_path)}" if abstract else str(tmp_path / "d")
@@ -345,6 +348,8 @@ async def receive(receiver: socket.socket, count: int) -> list[bytes]:
 @unix_datagrams
 @pytest.mark.evenloop_only  # 3.13.0 never takes the eight bytes off again
 def test_refused_datagrams_are_queued_and_go_in_order(run: Run, tmp_path: pathlib.Path) -> None:
+    """Contract row D68."""
+
     async def main() -> None:
         async with full_endpoint(str(tmp_path / "d")) as (transport, protocol, receiver, taken):
             assert transport.get_write_buffer_size() == 3 + OVERHEAD
@@ -366,6 +371,8 @@ def test_refused_datagrams_are_queued_and_go_in_order(run: Run, tmp_path: pathli
 @unix_datagrams
 @pytest.mark.evenloop_only  # 3.13.0 never takes the eight bytes off again
 def test_the_protocol_is_paused_and_resumed(run: Run, tmp_path: pathlib.Path) -> None:
+    """Contract point 39, row D68."""
+
     async def main() -> None:
         async with full_endpoint(str(tmp_path / "d")) as (transport, protocol, receiver, taken):
             assert transport.get_write_buffer_limits() == (16384, 65536)
@@ -407,7 +414,7 @@ def test_limits_that_make_no_sense(limits: Any) -> None:
 
 @unix_datagrams
 def test_close_sends_what_is_queued(run: Run, tmp_path: pathlib.Path) -> None:
-    """C015, D66."""
+    """C015, D66. Contract point 39."""
 
     async def main() -> None:
         async with full_endpoint(str(tmp_path / "d")) as (transport, protocol, receiver, taken):

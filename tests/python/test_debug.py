@@ -44,7 +44,7 @@ def test_environment_turns_debug_on(tmp_path):
 
 
 def test_slow_callback_is_logged_with_its_handle(loop, caplog):
-    """C202: in asyncio's words."""
+    """C202: in asyncio's words. Contract point 11."""
     loop.set_debug(True)
     loop.slow_callback_duration = 0.01
     with caplog.at_level(logging.WARNING, "asyncio"):
@@ -139,6 +139,7 @@ NOT_CALLABLE = {
 @pytest.mark.parametrize("method", ["call_soon", "call_soon_threadsafe", "call_later", "call_at"])
 @pytest.mark.parametrize("debug", [True])
 def test_debug_rejects_what_cannot_be_called_back(kind, method, debug):
+    """Contract point 11."""
     target = NOT_CALLABLE[kind]()
 
     def use(loop):
@@ -156,6 +157,7 @@ def test_debug_rejects_what_cannot_be_called_back(kind, method, debug):
 
 @pytest.mark.parametrize("method", ["call_soon", "call_later", "call_at"])
 def test_debug_rejects_other_threads(method):
+    """Contract point 11."""
     text = "Non-thread-safe operation invoked on an event loop other than the current one"
 
     def use(loop):
@@ -171,6 +173,8 @@ def test_debug_rejects_other_threads(method):
 
 
 def test_without_debug_other_threads_are_not_checked(loop, run):
+    """Contract point 11."""
+
     async def main():
         done = loop.create_future()
         thread = threading.Thread(target=lambda: loop.call_soon(done.set_result, None))
@@ -195,6 +199,7 @@ def test_call_soon_threadsafe_is_fine_in_debug(loop, run):
 
 
 def test_debug_tracks_where_coroutines_come_from(loop):
+    """Contract point 11."""
     loop.set_debug(True)
     depths = []
     loop.call_soon(lambda: depths.append(sys.get_coroutine_origin_tracking_depth()))
@@ -255,6 +260,7 @@ def test_tcp_and_subprocess_work_in_debug(loop, run):
 
 
 def test_socket_errors_are_logged_at_debug_level_in_debug(loop, run, caplog):
+    """Contract point 25."""
     loop.set_debug(True)
     loop.slow_callback_duration = 10
 

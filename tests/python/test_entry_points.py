@@ -238,6 +238,7 @@ def test_interpreter_ends_cleanly_with_an_open_loop(tmp_path):
 
 @pytest.mark.evenloop_only
 def test_interpreter_ends_cleanly_with_open_transports(tmp_path):
+    """Contract row D52."""
     source = (
         "import asyncio\n"
         "loop = new_loop()\n"

@@ -61,6 +61,8 @@ def test_default_executor_has_to_be_a_thread_pool():
 
 
 def test_use_after_shutdown_is_refused():
+    """Contract point 13."""
+
     async def use(loop):
         await loop.shutdown_default_executor()
         await loop.run_in_executor(None, print)
@@ -73,6 +75,8 @@ def test_use_after_shutdown_is_refused():
 
 @pytest.mark.since(3, 13)  # the first 3.12 releases wait for the threads all the same
 def test_shutdown_gives_up_after_its_timeout_and_says_so(loop, run):
+    """Contract point 13."""
+
     async def main():
         release = threading.Event()
         started = threading.Event()
@@ -173,6 +177,7 @@ def test_getaddrinfo_uses_the_socket_module(loop, run, monkeypatch):
 
 @pytest.mark.parametrize("debug", [False, True])
 def test_getaddrinfo_error_is_gaierror(loop, run, debug):
+    """Contract row D77."""
     loop.set_debug(debug)
     with pytest.raises(socket.gaierror) as caught:
         run(loop.getaddrinfo("127.0.0.1", "no-such-service", type=socket.SOCK_STREAM))

@@ -75,6 +75,7 @@ def test_loop_used_in_a_forked_child_is_refused(tmp_path):
 
 
 def test_child_forked_by_a_running_loop_may_run_its_own(tmp_path):
+    """Contract row D76."""
     output = run(
         tmp_path,
         """
@@ -151,6 +152,7 @@ def test_child_can_exit_with_an_open_loop(tmp_path):
 
 @pytest.mark.since(3, 12)
 def test_child_of_a_running_loop_has_no_running_loop(tmp_path):
+    """Contract point 16, row D76."""
     output = run(
         tmp_path,
         """

@@ -42,7 +42,7 @@ async def serve(loop, address):
 
 @on_windows
 def test_client_and_server_talk_over_a_named_pipe(loop, run, address):
-    """C028."""
+    """C028, D8."""
 
     async def main():
         server, first = await serve(loop, address)

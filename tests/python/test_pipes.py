@@ -112,7 +112,7 @@ def test_pipe_is_the_very_object_and_is_closed_exactly_once(loop, run):
     evenloop="closes it, as the selector loop does",
 )
 def test_answer_of_eof_received_does_not_keep_a_pipe_open(loop, run):
-    """D51: what eof_received returns is ignored."""
+    """D51: what eof_received returns is ignored. Contract point 40."""
 
     async def main():
         reading, writing = files()

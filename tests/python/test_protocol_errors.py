@@ -45,6 +45,8 @@ def raising(name):
 
 @pytest.mark.parametrize("name", ["data_received", "eof_received"])
 def test_reading_callback_that_raises_ends_the_connection(loop, run, errors, name):
+    """Contract point 23, row D23."""
+
     async def main():
         async with transport_and_socket(raising(name)) as (transport, protocol, peer):
             peer.send(b"x")
@@ -65,6 +67,8 @@ def test_reading_callback_that_raises_ends_the_connection(loop, run, errors, nam
 
 
 def test_connection_made_that_raises_is_reported_and_the_connection_works(loop, run, errors):
+    """Contract point 24."""
+
     async def main():
         async with transport_and_socket(raising("connection_made")) as (transport, protocol, peer):
             assert errors[0]["message"].startswith("Exception in callback ")
@@ -80,6 +84,8 @@ def test_connection_made_that_raises_is_reported_and_the_connection_works(loop, 
 
 
 def test_connection_lost_that_raises_is_reported_and_the_socket_closed(loop, run, errors):
+    """Contract point 24."""
+
     async def main():
         async with transport_and_socket(raising("connection_lost")) as (transport, protocol, peer):
             transport.close()
@@ -98,6 +104,8 @@ def test_connection_lost_that_raises_is_reported_and_the_socket_closed(loop, run
 
 @pytest.mark.parametrize("name", ["get_buffer", "buffer_updated"])
 def test_buffered_callback_that_raises_ends_the_connection(loop, run, errors, name):
+    """Contract point 23, row D23."""
+
     def fail(self, number):
         raise ZeroDivisionError(name)
 
@@ -123,6 +131,8 @@ def test_buffered_callback_that_raises_ends_the_connection(loop, run, errors, na
 
 @pytest.mark.parametrize("buffer", [b"", bytearray(), b"read only", "text", None, 5], ids=repr)
 def test_get_buffer_that_gives_nothing_usable_ends_the_connection(loop, run, errors, buffer):
+    """Contract point 23."""
+
     class Broken(BufferedRecorder):
         def get_buffer(self, sizehint):
             return buffer
@@ -158,6 +168,8 @@ def test_get_buffer_that_gives_nothing_usable_ends_the_connection(loop, run, err
     "name", ["connection_made", "data_received", "eof_received", "connection_lost"]
 )
 def test_server_goes_on_after_a_protocol_that_raises(loop, run, errors, name):
+    """Contract point 28."""
+
     class Echo(Raises):
         def data_received(self, data):
             self.transport.write(data)
@@ -195,6 +207,8 @@ def test_server_goes_on_after_a_protocol_that_raises(loop, run, errors, name):
 
 
 def test_oserrors_of_the_socket_are_not_reported_as_errors(loop, run, caplog):
+    """Contract point 25."""
+
     async def main():
         for _ in range(3):
             async with transport_and_socket() as (transport, protocol, peer):

@@ -51,6 +51,7 @@ def test_running_loop_is_set_while_running_only(loop):
 
 
 def test_stop_lets_the_turn_finish(loop):
+    """Contract point 3."""
     ran = []
     loop.call_soon(ran.append, 1)
     loop.call_soon(loop.stop)
@@ -60,6 +61,7 @@ def test_stop_lets_the_turn_finish(loop):
 
 
 def test_what_a_stopping_turn_schedules_waits_for_the_next_run(loop):
+    """Contract point 3."""
     ran = []
 
     def first():
@@ -75,6 +77,7 @@ def test_what_a_stopping_turn_schedules_waits_for_the_next_run(loop):
 
 
 def test_stop_before_run_forever_runs_exactly_one_turn(loop):
+    """Contract point 3."""
     ran = []
 
     def again():
@@ -91,6 +94,7 @@ def test_stop_before_run_forever_runs_exactly_one_turn(loop):
 
 
 def test_run_until_complete_tells_when_it_was_stopped(loop):
+    """Contract point 7."""
     future = loop.create_future()
     loop.call_soon(loop.stop)
     with pytest.raises(RuntimeError) as caught:
@@ -99,6 +103,7 @@ def test_run_until_complete_tells_when_it_was_stopped(loop):
 
 
 def test_nested_run_is_refused_and_starts_nothing(loop):
+    """Contract point 7."""
     started = []
 
     async def inner():
@@ -120,6 +125,8 @@ def test_nested_run_is_refused_and_starts_nothing(loop):
 
 
 def test_second_loop_in_the_same_thread_is_refused(loop, loop_factory):
+    """Contract point 7."""
+
     async def outer():
         other = loop_factory()
         try:
@@ -135,6 +142,8 @@ def test_second_loop_in_the_same_thread_is_refused(loop, loop_factory):
 
 
 def test_closing_a_running_loop_is_refused(loop):
+    """Contract point 8."""
+
     async def close():
         loop.close()
 
@@ -145,6 +154,7 @@ def test_closing_a_running_loop_is_refused(loop):
 
 
 def test_close_is_idempotent(loop_factory):
+    """Contract point 8."""
     loop = loop_factory()
     assert not loop.is_closed()
     loop.close()
@@ -186,6 +196,8 @@ def test_close_drops_what_was_scheduled(loop_factory):
     ],
 )
 def test_use_after_close_is_refused(use):
+    """Contract point 8."""
+
     def closed_then_used(loop):
         loop.close()
         use(loop)
@@ -215,6 +227,7 @@ def test_repr_tells_the_state(loop):
 
 
 def test_open_loop_that_is_collected_warns(loop_factory):
+    """Contract point 8."""
     loop = loop_factory()
     text = repr(loop)
     with pytest.warns(ResourceWarning) as caught:
@@ -268,6 +281,7 @@ def _probe_loop():
 
 
 def test_loops_in_many_threads_run_at_once(loop_factory):
+    """Contract row D15."""
     count = 8
     meeting = threading.Barrier(count, timeout=support.LIMIT)
     results = []
@@ -319,6 +333,7 @@ def test_two_loops_take_turns(loop_factory):
 
 
 def test_run_forever_restores_async_generator_hooks(loop):
+    """Contract point 12."""
     import sys
 
     before = sys.get_asyncgen_hooks()

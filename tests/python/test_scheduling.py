@@ -20,6 +20,7 @@ def run_once(loop):
 
 
 def test_call_soon_keeps_order(loop):
+    """Contract point 1."""
     ran = []
     for number in range(1000):
         loop.call_soon(ran.append, number)
@@ -41,6 +42,7 @@ def test_call_soon_passes_all_arguments(loop):
 
 
 def test_what_a_callback_schedules_runs_in_the_next_turn(loop):
+    """Contract point 1."""
     ran = []
 
     def first():
@@ -74,6 +76,7 @@ def test_callback_can_cancel_a_later_one_of_its_turn(loop):
 
 
 def test_self_rescheduling_callback_starves_neither_timers_nor_sockets(loop, run):
+    """Contract point 1."""
     ours, peer = support.tcp_pair()
     with ours, peer:
         stopped = []
@@ -103,6 +106,7 @@ def test_self_rescheduling_callback_starves_neither_timers_nor_sockets(loop, run
     evenloop="runs what was called soon first, as asyncio does",
 )
 def test_call_later_zero_does_not_overtake_call_soon(loop):
+    """Contract point 2."""
     ran = []
     loop.call_later(0, ran.append, "timer")
     loop.call_soon(ran.append, "soon")
@@ -112,6 +116,7 @@ def test_call_later_zero_does_not_overtake_call_soon(loop):
 
 
 def test_call_later_zero_runs_after_what_is_already_queued(loop):
+    """Contract point 2."""
     ran = []
     loop.call_soon(ran.append, "soon")
     loop.call_later(0, ran.append, "timer")
@@ -137,6 +142,8 @@ def test_negative_delay_is_due_at_once(loop, run):
 
 
 def test_timers_fire_in_order_of_their_time(loop, run):
+    """Contract point 4."""
+
     async def main():
         ran = []
         done = loop.create_future()
@@ -159,6 +166,8 @@ def test_timers_fire_in_order_of_their_time(loop, run):
 )
 @pytest.mark.parametrize("delay", [0.0004, 0.0014, 0.0024, 0.0103, 0.0156])
 def test_timer_is_never_early(loop, run, delay):
+    """Contract point 4, rows D20 and D21."""
+
     async def main():
         for _ in range(5):
             due = loop.time() + delay
@@ -191,6 +200,7 @@ def test_call_later_adds_to_the_loops_time(loop):
 
 
 def test_time_moves_within_a_callback(loop):
+    """Contract row D19."""
     moved = []
 
     def spin():
@@ -257,7 +267,7 @@ def test_thousands_of_cancelled_timers_leave_the_others_alone(loop, run):
 )
 @pytest.mark.parametrize("delay", [math.inf, 1e300, 1e12, 2**40, 86400 * 365 * 300])
 def test_infinite_and_huge_delays_are_legal(loop, run, delay):
-    """C103: they wait, and overflow nothing."""
+    """C103: they wait, and overflow nothing. Contract point 4, row D22."""
     handle = loop.call_later(delay, print)
     assert handle.when() >= delay
 
@@ -282,6 +292,7 @@ def test_integer_and_bool_delays_work(loop, run):
 
 
 def test_callback_runs_in_a_copy_of_the_schedulers_context(loop):
+    """Contract point 10."""
     seen = []
 
     def change():
@@ -303,6 +314,7 @@ def test_callback_runs_in_a_copy_of_the_schedulers_context(loop):
 
 @pytest.mark.parametrize("how", ["call_soon", "call_soon_threadsafe", "call_later", "call_at"])
 def test_callback_runs_in_the_context_it_was_given(loop, how):
+    """Contract point 10."""
     context = contextvars.Context()
     context.run(variable.set, "given")
 
@@ -318,6 +330,8 @@ def test_callback_runs_in_the_context_it_was_given(loop, how):
 
 
 def test_task_steps_run_in_the_tasks_context(loop, run):
+    """Contract point 10."""
+
     async def child():
         await asyncio.sleep(0)
         variable.set("child")
@@ -357,7 +371,10 @@ def test_sleep_zero_yields_once(loop, run):
     evenloop="ready callbacks, then input and output, then timers",
 )
 def test_timers_come_after_ready_callbacks_and_io(loop, run):
-    """I/O that a callback itself causes may be delivered in its turn or the next (docs/adr)."""
+    """I/O that a callback itself causes may be delivered in its turn or the next (docs/adr).
+
+    Contract point 2.
+    """
     ours, peer = support.tcp_pair()
     with ours, peer:
         order = []

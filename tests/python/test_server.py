@@ -248,6 +248,8 @@ def test_takes_a_bound_socket(loop, run):
 
 
 def test_several_hosts_and_duplicates(loop, run):
+    """Contract point 33."""
+
     async def main():
         server = await loop.create_server(Echo, ["127.0.0.1", "127.0.0.1", "::1"], 0)
         families = sorted(sock.family for sock in server.sockets)
@@ -260,6 +262,8 @@ def test_several_hosts_and_duplicates(loop, run):
 
 
 def test_ipv6_socket_is_for_ipv6_only(loop, run):
+    """Contract point 33, row D47."""
+
     async def main():
         server = await loop.create_server(Echo, "::", 0)
         sock = server.sockets[0]
@@ -279,7 +283,7 @@ def test_no_host_serves_every_interface(loop, run):
 
 
 def test_address_in_use_says_so(loop, run):
-    """C115: with asyncio's text and the system's number."""
+    """C115: with asyncio's text and the system's number. Contract point 32, row D46."""
 
     async def main():
         with support.listening() as (_, address):
@@ -295,6 +299,8 @@ def test_address_in_use_says_so(loop, run):
 
 
 def test_port_can_be_bound_again_right_after_close(loop, run):
+    """Contract row D45."""
+
     async def main():
         server = await loop.create_server(Echo, "127.0.0.1", 0)
         address = server.sockets[0].getsockname()
@@ -358,6 +364,8 @@ def test_wrong_arguments_give_asyncios_error(case):
 
 @pytest.mark.evenloop_only  # the stock loop of older Pythons leaves the socket to the collector
 def test_factory_that_raises_closes_that_connection_only(loop, run, errors):
+    """Contract point 28, row D25."""
+
     async def main():
         made = []
 
@@ -390,6 +398,8 @@ def test_factory_that_raises_closes_that_connection_only(loop, run, errors):
 
 
 def test_resets_before_accept_do_not_stop_the_server(loop, run):
+    """Contract row D24."""
+
     async def main():
         server = await loop.create_server(Echo, "127.0.0.1", 0, backlog=50)
         address = server.sockets[0].getsockname()
@@ -402,6 +412,8 @@ def test_resets_before_accept_do_not_stop_the_server(loop, run):
 
 
 def test_many_waiting_clients_are_accepted(loop, run):
+    """Contract row D26."""
+
     async def main():
         server = await loop.create_server(Echo, "127.0.0.1", 0, backlog=64)
         address = server.sockets[0].getsockname()
@@ -419,7 +431,7 @@ def test_many_waiting_clients_are_accepted(loop, run):
 
 @pytest.mark.absent("no-descriptor-limit-on-windows", "windows")
 def test_out_of_descriptors_pauses_accepting_and_goes_on(loop, run, errors):
-    """C116: nobody is turned away."""
+    """C116: nobody is turned away. Contract point 27."""
     import resource
 
     async def main():
@@ -471,6 +483,8 @@ def test_out_of_descriptors_pauses_accepting_and_goes_on(loop, run, errors):
 
 @pytest.mark.since(3, 15)
 def test_connections_run_in_copies_of_the_creating_context(loop, run):
+    """Contract row D50."""
+
     async def main():
         seen = loop.create_future()
 
@@ -494,6 +508,8 @@ def test_connections_run_in_copies_of_the_creating_context(loop, run):
 
 
 def test_peername_is_the_address_that_accept_gave(loop, run):
+    """Contract point 27."""
+
     async def main():
         made = loop.create_future()
 
@@ -539,6 +555,8 @@ def test_server_repr_and_private_names(loop, run):
 
 
 def test_reuse_port_is_honoured_or_refused_as_asyncio_does():
+    """Contract point 33, row D7."""
+
     async def use(loop):
         server = await loop.create_server(Echo, "127.0.0.1", 0, reuse_port=True)
         value = server.sockets[0].getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT)
@@ -550,6 +568,8 @@ def test_reuse_port_is_honoured_or_refused_as_asyncio_does():
 
 
 def test_reuse_address_is_asyncios_default_of_the_system():
+    """Contract point 33, row D45."""
+
     async def use(loop):
         server = await loop.create_server(Echo, "127.0.0.1", 0)
         value = server.sockets[0].getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)

@@ -26,6 +26,8 @@ def interrupt_handler():
 
 @NO_HANDLERS
 def test_handler_is_called_in_the_loop_with_its_arguments(loop, run):
+    """Contract row D2."""
+
     async def main():
         got = loop.create_future()
         loop.add_signal_handler(signal.SIGUSR1, lambda *args: got.set_result(args), 1, "two")
@@ -58,6 +60,7 @@ def test_signal_wakes_an_idle_loop(loop):
 )
 @NO_HANDLERS
 def test_signal_before_the_loop_runs_is_delivered(loop):
+    """Contract point 15."""
     loop.add_signal_handler(signal.SIGUSR1, loop.stop)
     os.kill(os.getpid(), signal.SIGUSR1)
     guard = loop.call_later(support.LIMIT, pytest.fail)
@@ -225,6 +228,8 @@ def test_other_threads_may_not_add_handlers():
 
 @NO_HANDLERS
 def test_signal_signal_handlers_run_while_the_loop_is_idle(loop, run):
+    """Contract point 14, row D14."""
+
     async def main():
         got = asyncio.Event()
         before = signal.signal(signal.SIGUSR1, lambda *_: loop.call_soon_threadsafe(got.set))
@@ -240,6 +245,7 @@ def test_signal_signal_handlers_run_while_the_loop_is_idle(loop, run):
 
 
 def test_users_wakeup_descriptor_is_left_alone(loop_factory):
+    """Contract point 14, row D13."""
     ours, peer = support.tcp_pair()
     with ours, peer:
         descriptor = ours.fileno()
@@ -270,6 +276,7 @@ def test_users_wakeup_descriptor_is_left_alone(loop_factory):
 
 
 def test_no_wakeup_descriptor_is_left_behind(loop_factory):
+    """Contract point 14, row D13."""
     loop = loop_factory()
     loop.run_until_complete(asyncio.sleep(0.001))
     loop.close()
@@ -396,6 +403,7 @@ CHILDREN = {
 
 @pytest.mark.parametrize("case", CHILDREN)
 def test_ctrl_c_is_prompt(tmp_path, case):
+    """Contract point 14, row D12."""
     import textwrap
 
     source, expected = CHILDREN[case]
@@ -445,6 +453,7 @@ def test_python_level_sigint_handler_runs_in_the_main_thread(loop):
 
 
 def test_loop_in_another_thread_needs_no_signals(loop_factory):
+    """Contract row D15."""
     results = []
 
     def work():

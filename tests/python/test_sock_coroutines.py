@@ -37,6 +37,7 @@ def udp_socket():
     evenloop="finishes in its first step",
 )
 def test_recv_of_waiting_data_finishes_in_its_first_step(loop, run, pair):
+    """Contract point 35."""
     ours, peer = pair
 
     async def main():
@@ -119,6 +120,7 @@ def test_recv_into_fills_the_buffer(loop, run, pair, make):
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
 def test_sendall_sends_every_byte(loop, run, pair, kind):
+    """Contract row D59."""
     ours, peer = pair
 
     async def main():
@@ -136,6 +138,8 @@ def test_sendall_of_nothing_finishes(loop, run, pair):
 
 
 def test_sendall_that_fits_finishes_in_its_first_step(loop, run, pair):
+    """Contract point 35."""
+
     async def main():
         coro = loop.sock_sendall(pair[0], b"fits")
         with pytest.raises(StopIteration):
@@ -174,6 +178,7 @@ def test_recv_of_a_reset_raises(loop, run, pair):
 
 
 def test_cancelled_recv_loses_no_data(loop, run, pair):
+    """Contract point 35, row D53."""
     ours, peer = pair
 
     async def main():
@@ -198,7 +203,10 @@ def test_cancelled_recv_loses_no_data(loop, run, pair):
 
 
 def test_recv_right_after_a_cancelled_one_works(loop, run, pair):
-    """The clean-up of the cancelled one must not take the new one's watcher away."""
+    """The clean-up of the cancelled one must not take the new one's watcher away.
+
+    Contract point 35.
+    """
     ours, peer = pair
 
     async def main():
@@ -216,6 +224,7 @@ def test_recv_right_after_a_cancelled_one_works(loop, run, pair):
 
 
 def test_recv_within_the_callback_of_a_cancelled_one(loop, run, pair):
+    """Contract point 35."""
     ours, peer = pair
 
     async def main():
@@ -253,6 +262,8 @@ def test_cancelled_sendall_leaves_the_socket_usable(loop, run, pair):
 
 
 def test_accept_gives_a_nonblocking_socket_and_the_address(loop, run):
+    """Contract point 37."""
+
     async def main():
         with support.listening() as (listener, address):
             listener.setblocking(False)
@@ -271,6 +282,8 @@ def test_accept_gives_a_nonblocking_socket_and_the_address(loop, run):
 
 @pytest.mark.evenloop_only  # the stock loop drops it in this race (python/cpython 153761)
 def test_cancelled_accept_loses_no_connection(loop, run):
+    """Contract point 35, row D54."""
+
     async def main():
         with support.listening() as (listener, address):
             listener.setblocking(False)
@@ -303,6 +316,8 @@ def test_connect_connects(loop, run):
 
 
 def test_connect_resolves_names(loop, run):
+    """Contract point 37, row D55."""
+
     async def main():
         with support.listening() as (_, (_, port)), socket.socket() as sock:
             sock.setblocking(False)
@@ -319,6 +334,8 @@ def test_connect_resolves_names(loop, run):
     evenloop="connects in its first step",
 )
 def test_connect_to_a_number_starts_in_its_first_step(loop, run):
+    """Contract point 35."""
+
     async def main():
         with support.listening() as (listener, address), socket.socket() as sock:
             sock.setblocking(False)
@@ -333,6 +350,7 @@ def test_connect_to_a_number_starts_in_its_first_step(loop, run):
 
 
 def test_refused_connect_names_the_address(loop, run):
+    """Contract row D58."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         address = unused.getsockname()
@@ -397,6 +415,7 @@ def test_every_one_is_a_coroutine(loop, pair, name):
 
 @pytest.mark.parametrize("name", CALLS)
 def test_blocking_socket_is_refused_in_debug(name):
+    """Contract point 36, row D56."""
     with socket.socket() as sock:
 
         def use(loop):
@@ -414,6 +433,7 @@ def test_blocking_socket_is_refused_in_debug(name):
 )
 @pytest.mark.parametrize("name", CALLS)
 def test_tls_socket_is_refused(name):
+    """Contract point 36, row D57."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     with socket.socket() as raw, context.wrap_socket(raw) as sock:

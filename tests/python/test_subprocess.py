@@ -189,6 +189,8 @@ def test_directory_and_environment_are_the_childs(loop, run, tmp_path):
 
 
 def test_kill_ends_a_child_that_waits(loop, run):
+    """Contract point 43, row D17."""
+
     async def main():
         process = await python(BLOCK)
         assert await process.stdout.readexactly(5) == b"ready"
@@ -215,6 +217,7 @@ def test_terminate_ends_a_child_that_waits(loop, run):
 
 @pytest.mark.absent("posix-signals-to-children", "windows")
 def test_any_signal_can_be_sent(loop, run):
+    """Contract point 43, row D17."""
     import signal
 
     async def main():
@@ -241,6 +244,8 @@ def test_signals_to_an_ended_child_are_refused(loop, run):
 
 
 def test_missing_program_is_file_not_found(loop, run):
+    """Contract point 41."""
+
     async def main():
         with pytest.raises(FileNotFoundError):
             await asyncio.create_subprocess_exec("no-such-program-anywhere", stdout=PIPE)
@@ -260,6 +265,8 @@ WRONG = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_wrong_arguments_give_asyncios_error(case):
+    """Contract point 41."""
+
     def use(loop):
         loop.run_until_complete(
             loop.subprocess_exec(asyncio.SubprocessProtocol, sys.executable, **WRONG[case])
@@ -367,6 +374,8 @@ class Events(asyncio.SubprocessProtocol):
     evenloop="are",
 )
 def test_protocol_sees_events_in_order(loop, run):
+    """Contract point 42."""
+
     async def main():
         transport, protocol = await loop.subprocess_exec(
             Events, sys.executable, "-c", "print('x', end='')"
@@ -393,6 +402,8 @@ def test_protocol_sees_events_in_order(loop, run):
 
 
 def test_closing_the_transport_kills_the_child(loop, run):
+    """Contract point 42."""
+
     async def main():
         transport, protocol = await loop.subprocess_exec(
             Events, sys.executable, "-c", BLOCK, stderr=DEVNULL
@@ -412,6 +423,8 @@ def test_closing_the_transport_kills_the_child(loop, run):
     evenloop="raises BrokenPipeError or ConnectionResetError in `drain()`",
 )
 def test_write_to_a_child_that_ended_raises_on_drain_only(loop, run):
+    """Contract row D75."""
+
     async def main():
         process = await python("pass", stdout=DEVNULL, stderr=DEVNULL)
         await process.wait()
@@ -447,6 +460,7 @@ def test_closing_standard_input_is_end_of_file_for_the_child(loop, run):
 
 
 def test_children_from_a_loop_in_another_thread(loop_factory):
+    """Contract point 43."""
     results = []
 
     def work():
@@ -468,6 +482,8 @@ def test_children_from_a_loop_in_another_thread(loop_factory):
 
 
 def test_foreign_children_keep_their_exit_code(loop, run):
+    """Contract point 43, row D72."""
+
     async def main():
         with subprocess.Popen([sys.executable, "-c", "raise SystemExit(9)"]) as foreign:
             process = await python("pass")
@@ -479,6 +495,8 @@ def test_foreign_children_keep_their_exit_code(loop, run):
 
 @pytest.mark.absent("fork-options-of-popen", "windows")
 def test_popen_options_of_posix_are_passed_on(loop, run):
+    """Contract point 41, row D10."""
+
     async def main():
         reading, writing = os.pipe()
         process = await python(
@@ -502,6 +520,8 @@ def test_popen_options_of_posix_are_passed_on(loop, run):
 )
 @pytest.mark.absent("kinds-of-pipes", "windows")
 def test_streams_of_the_child_are_pipes(loop, run):
+    """Contract row D71."""
+
     async def main():
         process = await python(
             "import os, stat\n"

@@ -40,6 +40,8 @@ def test_create_future_gives_an_asyncio_future(loop):
     evenloop="is used",
 )
 def test_task_class_is_looked_up_when_a_task_is_made(loop, monkeypatch):
+    """Contract point 9."""
+
     class Own(asyncio.Task):
         pass
 
@@ -181,6 +183,7 @@ def test_all_tasks_and_current_task_know_the_loop(loop, run):
 
 
 def test_unfinished_async_generators_are_closed_by_shutdown(loop):
+    """Contract point 12."""
     closed = []
 
     async def generator():
@@ -204,6 +207,7 @@ def test_unfinished_async_generators_are_closed_by_shutdown(loop):
 
 
 def test_collected_async_generator_is_closed_by_the_loop(loop, run):
+    """Contract point 12."""
     closed = []
 
     async def generator():
@@ -226,6 +230,8 @@ def test_collected_async_generator_is_closed_by_the_loop(loop, run):
 
 
 def test_async_generator_after_shutdown_warns(loop):
+    """Contract point 12."""
+
     async def generator():
         yield 1
 
@@ -245,6 +251,8 @@ def test_async_generator_after_shutdown_warns(loop):
 
 
 def test_error_in_closing_an_async_generator_is_reported(loop, errors):
+    """Contract point 12."""
+
     async def generator():
         try:
             yield 1

@@ -60,6 +60,7 @@ def test_takes_a_connected_socket(loop, run):
 
 
 def test_connection_made_precedes_data_and_the_caller(loop, run):
+    """Contract point 17."""
     order = []
 
     class Noting(Recorder):
@@ -118,6 +119,7 @@ def test_protocol_factory_is_called_once_and_may_return_anything(loop, run):
 
 
 def test_refused_is_connection_refused_with_the_address(loop, run):
+    """Contract point 32, row D30."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
@@ -186,6 +188,8 @@ def test_local_address_is_bound(loop, run):
 
 
 def test_local_address_in_use_says_so(loop, run):
+    """Contract point 32."""
+
     async def main():
         with support.listening() as (_, address), support.listening() as (_, taken):
             with pytest.raises(OSError) as caught:
@@ -252,7 +256,10 @@ def test_factory_that_raises_gives_its_exception_and_the_peer_sees_the_end(loop,
 
 
 def test_cancelled_connect_closes_its_socket(loop, run):
-    """A full backlog keeps the handshake from finishing, so the connect is really under way."""
+    """A full backlog keeps the handshake from finishing, so the connect is really under way.
+
+    Contract point 34.
+    """
 
     async def main():
         sockets = []
@@ -307,6 +314,8 @@ def test_connect_accepted_socket_rejects_datagram_sockets():
 
 
 def test_two_transports_on_one_socket_are_refused(loop, run):
+    """Contract point 31, row D49."""
+
     async def main():
         ours, peer = support.tcp_pair()
         transport, protocol = await loop.create_connection(Recorder, sock=ours)

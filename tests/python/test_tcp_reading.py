@@ -27,6 +27,8 @@ def test_data_arrives_whole_and_in_order(loop, run):
 
 
 def test_data_received_gets_bytes_that_stay_as_they_were(loop, run):
+    """Contract row D38."""
+
     async def main():
         pieces = []
 
@@ -46,6 +48,8 @@ def test_data_received_gets_bytes_that_stay_as_they_were(loop, run):
 
 
 def test_end_of_file_closes_by_default(loop, run):
+    """Contract point 22."""
+
     async def main():
         async with transport_and_socket() as (transport, protocol, peer):
             peer.send(b"last words")
@@ -64,6 +68,8 @@ def test_end_of_file_closes_by_default(loop, run):
 
 
 def test_end_of_file_can_leave_the_writing_half_open(loop, run):
+    """Contract point 22, row D36."""
+
     async def main():
         async with transport_and_socket(lambda: Recorder(keep_open=True)) as triple:
             transport, protocol, peer = triple
@@ -93,6 +99,8 @@ def test_end_of_file_flushes_what_was_written(loop, run):
 
 @pytest.mark.absent("wine-reset-reads-as-end-of-file", "wine")
 def test_reset_is_connection_reset_without_end_of_file(loop, run):
+    """Contract point 25, row D29."""
+
     async def main():
         async with transport_and_socket() as (_, protocol, peer):
             support.reset(peer)
@@ -106,6 +114,8 @@ def test_reset_is_connection_reset_without_end_of_file(loop, run):
 
 @pytest.mark.evenloop_only  # the stock transport of Python 3.11 reads on
 def test_pausing_in_connection_made_holds_all_data_back(loop, run):
+    """Contract point 17."""
+
     class Paused(Recorder):
         def connection_made(self, transport):
             super().connection_made(transport)
@@ -128,6 +138,8 @@ def test_pausing_in_connection_made_holds_all_data_back(loop, run):
 
 
 def test_nothing_arrives_after_pause_within_data_received(loop, run):
+    """Contract point 26, row D37."""
+
     class OneByOne(Recorder):
         turns = 0
 
@@ -164,6 +176,8 @@ def test_paused_transport_holds_the_sender_back(loop, run):
 
 
 def test_pause_and_resume_are_idempotent_and_legal_when_closing(loop, run):
+    """Contract point 26."""
+
     async def main():
         async with transport_and_socket() as (transport, protocol, peer):
             assert transport.is_reading()
@@ -190,6 +204,8 @@ def test_pause_and_resume_are_idempotent_and_legal_when_closing(loop, run):
 
 
 def test_no_data_is_delivered_after_close(loop, run):
+    """Contract point 21."""
+
     class Closing(Recorder):
         def data_received(self, data):
             assert not self.transport.is_closing()
@@ -277,6 +293,8 @@ def test_extra_of_the_caller_is_kept(loop, run):
 
 
 def test_unclosed_transport_warns_and_closes_when_collected(loop, run):
+    """Contract point 29."""
+
     async def main():
         ours, peer = support.tcp_pair()
         transport, protocol = await loop.create_connection(asyncio.Protocol, sock=ours)
@@ -322,6 +340,8 @@ def test_transport_type(loop, run):
 
 
 def test_buffered_protocol_reads_into_its_own_buffer(loop, run):
+    """Contract row D39."""
+
     async def main():
         async with transport_and_socket(lambda: BufferedRecorder(1000)) as (_, protocol, peer):
             data = bytes(range(250)) * 4000
@@ -366,6 +386,8 @@ def test_buffered_protocol_can_pause(loop, run):
 
 
 def test_set_protocol_switches_without_losing_data(loop, run):
+    """Contract point 30."""
+
     async def main():
         async with transport_and_socket() as (transport, first, peer):
             peer.send(b"one")
@@ -392,6 +414,8 @@ def test_set_protocol_switches_without_losing_data(loop, run):
 
 
 def test_set_protocol_within_data_received_sends_the_rest_to_the_new_one(loop, run):
+    """Contract point 30."""
+
     async def main():
         second = Recorder()
         second.calls.append("set")

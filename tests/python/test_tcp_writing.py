@@ -28,7 +28,7 @@ async def fill(transport):
 
 
 def test_write_reaches_the_kernel_before_it_returns(loop, run):
-    """C192: nothing waits for the end of the turn."""
+    """C192: nothing waits for the end of the turn. Contract point 18."""
 
     async def main():
         async with transport_and_socket() as (transport, _, peer):
@@ -72,6 +72,8 @@ def test_empty_write_does_nothing(loop, run):
 
 @pytest.mark.parametrize("data", ["text", None, 5, object, [b"x"]], ids=repr)
 def test_write_rejects_what_is_not_bytes(data):
+    """Contract point 20, row D42."""
+
     async def write():
         async with transport_and_socket() as (transport, _, _):
             transport.write(data)
@@ -96,6 +98,8 @@ def test_writes_arrive_in_order(loop, run):
 
 
 def test_only_what_the_kernel_did_not_take_is_buffered(loop, run):
+    """Contract point 18, row D41."""
+
     async def main():
         async with transport_and_socket(small_buffers=True) as (transport, _, peer):
             transport.write(bytes(MIB))
@@ -115,6 +119,8 @@ def test_only_what_the_kernel_did_not_take_is_buffered(loop, run):
 )
 @pytest.mark.evenloop_only  # the stock transport of Python 3.12 and newer sends what it holds later
 def test_mutable_data_is_copied_if_it_has_to_wait(loop, run):
+    """Contract row D40."""
+
     async def main():
         async with transport_and_socket(small_buffers=True) as (transport, _, peer):
             data = bytearray(b"a" * (4 * MIB))
@@ -201,7 +207,7 @@ def test_writelines_mixes_with_write(loop, run):
     evenloop="returns `(16384, 65536)`",
 )
 def test_default_watermarks(loop, run):
-    """C076: as in asyncio."""
+    """C076: as in asyncio. Contract point 19."""
 
     async def main():
         async with transport_and_socket() as (transport, _, _):
@@ -223,6 +229,8 @@ def test_default_watermarks(loop, run):
     ],
 )
 def test_watermarks_are_derived_as_asyncio_does(loop, run, arguments, limits):
+    """Contract point 19."""
+
     async def main():
         async with transport_and_socket() as (transport, _, _):
             transport.set_write_buffer_limits(**arguments)
@@ -239,7 +247,7 @@ def test_watermarks_are_derived_as_asyncio_does(loop, run, arguments, limits):
     ids=repr,
 )
 def test_wrong_watermarks_give_asyncios_error(arguments):
-    """C086: high >= low >= 0."""
+    """C086: high >= low >= 0. Contract point 19."""
 
     async def use():
         async with transport_and_socket() as (transport, _, _):
@@ -249,6 +257,8 @@ def test_wrong_watermarks_give_asyncios_error(arguments):
 
 
 def test_pause_writing_is_called_within_write(loop, run):
+    """Contract point 19."""
+
     async def main():
         async with transport_and_socket(small_buffers=True) as (transport, protocol, peer):
             transport.write(bytes(4 * MIB))
@@ -277,6 +287,8 @@ def test_no_pause_when_the_kernel_took_everything(loop, run):
 
 
 def test_resume_comes_at_the_low_mark_and_not_before(loop, run):
+    """Contract point 19."""
+
     async def main():
         sizes = []
 
@@ -318,6 +330,8 @@ def test_write_from_resume_writing_keeps_order(loop, run):
 
 
 def test_lowering_the_limits_pauses_at_once(loop, run):
+    """Contract point 19."""
+
     async def main():
         async with transport_and_socket(small_buffers=True) as (transport, protocol, peer):
             transport.set_write_buffer_limits(high=1 << 30)
@@ -335,6 +349,8 @@ def test_lowering_the_limits_pauses_at_once(loop, run):
 
 @pytest.mark.parametrize("method", ["pause_writing", "resume_writing"])
 def test_flow_control_callbacks_that_raise_are_reported_and_survived(loop, run, errors, method):
+    """Contract point 19."""
+
     class Broken(Recorder):
         def pause_writing(self):
             super().pause_writing()
@@ -364,6 +380,8 @@ def test_flow_control_callbacks_that_raise_are_reported_and_survived(loop, run, 
 
 
 def test_close_calls_nothing_back_at_once(loop, run):
+    """Contract point 21."""
+
     async def main():
         async with transport_and_socket() as (transport, protocol, _):
             transport.close()
@@ -376,6 +394,8 @@ def test_close_calls_nothing_back_at_once(loop, run):
 
 
 def test_close_flushes_ten_mebibytes(loop, run):
+    """Contract point 21."""
+
     async def main():
         data = bytes(range(256)) * (10 * MIB // 256)
         async with transport_and_socket() as (transport, protocol, peer):
@@ -454,6 +474,8 @@ def test_write_from_outside_the_running_loop_is_sent_at_once(loop):
     evenloop="is 0",
 )
 def test_abort_drops_the_buffer(loop, run):
+    """Contract point 21."""
+
     async def main():
         async with transport_and_socket(small_buffers=True) as (transport, protocol, peer):
             transport.write(bytes(8 * MIB))
@@ -475,6 +497,8 @@ def test_abort_drops_the_buffer(loop, run):
 
 
 def test_every_order_of_close_and_abort_loses_the_connection_once(loop, run):
+    """Contract point 21."""
+
     async def main():
         for calls in itertools.product(("close", "abort"), repeat=3):
             for pending in (0, 4 * MIB):
@@ -533,6 +557,8 @@ def test_closing_within_each_callback_loses_the_connection_once(loop, run, first
     evenloop="is dropped, with a warning from the fifth on",
 )
 def test_write_after_close_or_loss_is_dropped_silently(loop, run, caplog):
+    """Contract point 20."""
+
     async def main():
         async with transport_and_socket() as (transport, protocol, peer):
             transport.close()
@@ -568,6 +594,8 @@ def test_writelines_after_close_or_loss_is_dropped_silently(loop, run):
 
 
 def test_repeated_writes_after_loss_are_logged_from_the_fifth(loop, run, caplog):
+    """Contract point 20."""
+
     async def main():
         async with transport_and_socket() as (transport, protocol, peer):
             support.reset(peer)
@@ -585,6 +613,8 @@ def test_repeated_writes_after_loss_are_logged_from_the_fifth(loop, run, caplog)
 
 
 def test_write_after_write_eof_is_refused():
+    """Contract point 20, row D42."""
+
     async def use():
         async with transport_and_socket() as (transport, _, _):
             transport.write_eof()
@@ -597,6 +627,8 @@ def test_write_after_write_eof_is_refused():
 
 
 def test_writelines_after_write_eof_is_refused():
+    """Contract row D43."""
+
     async def use():
         async with transport_and_socket() as (transport, _, _):
             transport.write_eof()
@@ -608,6 +640,8 @@ def test_writelines_after_write_eof_is_refused():
 
 
 def test_write_eof_is_seen_after_everything_that_was_written(loop, run):
+    """Contract point 22, row D36."""
+
     async def main():
         async with transport_and_socket(small_buffers=True) as (transport, protocol, peer):
             assert transport.can_write_eof() is True
@@ -684,6 +718,8 @@ def test_wide_transport_of_both_ends(loop, run):
 
 
 def test_nodelay_is_set_on_both_ends(loop, run):
+    """Contract point 27, row D44."""
+
     async def main():
         accepted = loop.create_future()
 

@@ -141,6 +141,8 @@ def test_untrusted_certificate_is_refused(loop, run):
 
 
 def test_handshake_timeout_says_how_long_it_waited(loop, run):
+    """Contract point 44."""
+
     async def main():
         with support.listening() as (_, address):
             with pytest.raises(ConnectionAbortedError) as caught:
@@ -161,6 +163,8 @@ def test_handshake_timeout_says_how_long_it_waited(loop, run):
 @pytest.mark.parametrize("name", ["ssl_handshake_timeout", "ssl_shutdown_timeout"])
 @pytest.mark.parametrize("value", [0, -1])
 def test_timeouts_have_to_be_positive(name, value):
+    """Contract point 44."""
+
     async def use(loop):
         with support.listening() as (_, address):
             await loop.create_connection(
@@ -188,6 +192,8 @@ def test_timeouts_have_to_be_positive(name, value):
 
 
 def test_plain_text_to_a_tls_server_closes_that_connection_only(loop, run, errors):
+    """Contract points 28 and 46."""
+
     async def main():
         made = []
 
@@ -221,6 +227,8 @@ def test_plain_text_to_a_tls_server_closes_that_connection_only(loop, run, error
 
 
 def test_end_of_file_in_the_handshake_is_connection_reset(loop, run):
+    """Contract point 45."""
+
     async def main():
         with support.listening() as (listener, address):
             listener.setblocking(False)
@@ -239,7 +247,7 @@ def test_end_of_file_in_the_handshake_is_connection_reset(loop, run):
 
 
 def test_end_of_file_without_close_notify_is_an_end_of_file(loop, run):
-    """asyncio tells eof_received when the raw connection ends, and no error."""
+    """asyncio tells eof_received when the raw connection ends, and no error. Contract point 45."""
 
     async def main():
         accepted = loop.create_future()
@@ -267,6 +275,8 @@ def test_end_of_file_without_close_notify_is_an_end_of_file(loop, run):
 
 
 def test_start_tls_upgrades_both_ends(loop, run):
+    """Contract point 48."""
+
     async def main():
         lost = loop.create_future()
 
@@ -340,6 +350,8 @@ def test_start_tls_on_streams(loop, run):
 
 
 def test_tls_within_tls(loop, run):
+    """Contract point 47."""
+
     async def main():
         async def handle(reader, writer):
             await writer.start_tls(server_context())
@@ -525,6 +537,8 @@ def test_client_certificates_are_seen_by_the_server(loop, run):
 
 
 def test_failed_handshakes_log_at_debug_level_only_without_debug(loop, run, caplog, errors):
+    """Contract point 46."""
+
     async def main():
         server = await loop.create_server(Echo, "127.0.0.1", 0, ssl=server_context())
         with socket.create_connection(server.sockets[0].getsockname()) as plain:

@@ -91,6 +91,7 @@ def test_a_threadsafe_handle_in_debug_mode_knows_where_it_was_made(loop):
 def test_every_callback_of_a_connection_sees_its_own_copy_of_the_servers_context(
     loop, run, buffered
 ):
+    """Contract point 10, row D50."""
     steps: list[tuple[str, str]] = []
 
     def step(name: str) -> None:

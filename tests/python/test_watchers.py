@@ -26,6 +26,7 @@ def pair():
     evenloop="watches any socket",
 )
 def test_reader_is_called_while_data_waits(loop, run, pair):
+    """Contract row D1."""
     ours, peer = pair
 
     async def main():
@@ -273,6 +274,8 @@ def test_reader_may_close_its_socket(loop, run):
 
 
 def test_number_can_be_used_again_after_close(loop, run):
+    """Contract row D79."""
+
     async def main():
         for _ in range(50):
             ours, peer = support.tcp_pair()
@@ -323,6 +326,7 @@ class NotAFile:
 @pytest.mark.parametrize("target", [-1, "text", None, 1.5, NotAFile(), object], ids=repr)
 @pytest.mark.parametrize("method", ["add_reader", "add_writer", "remove_reader", "remove_writer"])
 def test_wrong_targets_give_asyncios_error(target, method):
+    """Contract row D28."""
     arguments = (print,) if method.startswith("add") else ()
 
     def use(loop):
@@ -368,6 +372,7 @@ def test_loop_can_be_closed_with_watchers(loop_factory):
 
 
 def test_two_loops_can_watch_one_socket_in_turn(loop_factory):
+    """Contract row D48."""
     ours, peer = support.tcp_pair()
     with ours, peer:
         for number in range(2):
