@@ -107,7 +107,7 @@ cpython-tests-windows: windows ## the same tests of the Windows Python, under Wi
 	    --baseline tests/cpython/baseline-windows-$(EVENLOOP_WINDOWS_PYTHON).txt \
 	    --json $(CPYTHON_RESULTS)-windows-$(EVENLOOP_WINDOWS_PYTHON).json \
 	    --junit $(CPYTHON_RESULTS)-windows-$(EVENLOOP_WINDOWS_PYTHON).xml \
-	    $(CPYTHON_TESTS_ARGS) </dev/null | tr -d '\r'
+	    $(CPYTHON_TESTS_ARGS) </dev/null | sed -u 's/\r//g'
 
 .PHONY: conformance
 conformance: windows bootstrap-test ## the conformance kit on evenloop and evenshim, on Linux and Windows, compared
