@@ -234,12 +234,13 @@ PyObject *ev_datagram_sendto(PyObject *op, PyObject *const *args, Py_ssize_t nar
 
 /* Calls protocol.pause_writing or resume_writing. */
 static void notify(ev_datagram_t *self, PyObject *name, const char *message) {
+    bool in_call = self->in_call; /* the protocol may send in turn */
     ev_datagram_enter(self);
     PyObject *result = ev_datagram_call(self, name, NULL, NULL);
     if (result == NULL) {
         bool leaves = PyErr_ExceptionMatches(PyExc_SystemExit) ||
                       PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
-        if (leaves && self->in_call) {
+        if (leaves && in_call) {
             self->escaped = true;
         } else if (!ev_loop_take_exit(self->loop)) {
             PyObject *extra = Py_BuildValue("{OOOO}", self->state->str_transport, (PyObject *)self,

@@ -102,9 +102,9 @@ void ev_datagram_force_close(ev_datagram_t *self, PyObject *exc) {
 
 void ev_datagram_fatal_exc(ev_datagram_t *self, PyObject *exc, const char *message) {
     if (self->loop != NULL) {
-        PyObject *result = PyObject_CallMethod(self->state->python, "transport_failed", "OOOOs",
-                                               (PyObject *)self->loop, (PyObject *)self,
-                                               self->protocol, exc, message);
+        PyObject *result = PyObject_CallMethod(
+            self->state->python, "transport_failed", "OOOOs", (PyObject *)self->loop,
+            (PyObject *)self, self->protocol == NULL ? Py_None : self->protocol, exc, message);
         if (result == NULL) {
             ev_loop_exit(self->loop);
         }

@@ -581,3 +581,24 @@ def test_a_too_long_datagram_of_sock_sendto(run: Run) -> None:
             assert await loop.sock_recv(sock, 10) == b"named"
 
     run(main())
+
+
+@unix_datagrams
+def test_an_exit_in_pause_writing_is_the_callers(run: Run, tmp_path: pathlib.Path) -> None:
+    """Also when the protocol has sent something itself before it exits."""
+    path = str(tmp_path / "d")
+
+    async def main() -> None:
+        async with full_endpoint(path) as (transport, protocol, _, _):
+
+            def pause_writing() -> None:
+                transport.sendto(b"one more")
+                raise SystemExit("out")
+
+            protocol.pause_writing = pause_writing  # type: ignore[method-assign]
+            transport.set_write_buffer_limits(high=20)
+            with pytest.raises(SystemExit, match="out"):
+                transport.sendto(bytes(20))
+            assert not transport.is_closing()
+
+    run(main())
