@@ -19,6 +19,7 @@ BENCH_ARGS ?=
 LOOP ?= evenloop
 CPYTHON_TESTS_ARGS ?=
 STRESS_ARGS ?=
+FUZZ_ARGS ?=
 VERSIONS ?=
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 export PYTHON EVENLOOP_WINDOWS_PYTHON EVENLOOP_BUILD_DIR
@@ -95,6 +96,11 @@ cpython-tests-all: bootstrap-build ## the same tests on every CPython, VERSIONS=
 stress: bootstrap-build ## make and drop ten thousand of everything: memory and descriptors stay flat
 	@tools/venv test
 	@$(VENV)/bin/python tests/stress/flat.py $(STRESS_ARGS)
+
+.PHONY: fuzz
+fuzz: bootstrap-build ## odd addresses and descriptors, beside the stock loop: FUZZ_ARGS="--examples 100000"
+	@tools/venv test
+	@$(VENV)/bin/python tests/fuzz/addresses.py $(FUZZ_ARGS)
 
 .PHONY: freethreading-test
 freethreading-test: bootstrap-build ## a loop a thread and CPython's tests on a CPython without a GIL, built once
