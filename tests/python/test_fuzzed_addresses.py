@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Odd addresses and descriptors are read in C as the stock loop reads them: tests/fuzz, in short."""
+"""Odd addresses and descriptors are read in C as by the stock loop: tests/fuzz, in short."""
 
 from __future__ import annotations
 
