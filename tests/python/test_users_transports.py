@@ -296,7 +296,7 @@ def test_exit_in_data_received_leaves_the_loop(loop, errors):
 
 
 def test_refused_transport_leaves_the_socket_to_its_owner(loop, run):
-    """C087, C132: a second transport on a descriptor is refused, and takes nothing away from the first.
+    """C087, C132: a second transport on a descriptor is refused, and takes nothing away.
 
     create_connection closes the socket that it could not make a transport of; the first transport
     goes on with its own.
