@@ -103,8 +103,8 @@ fuzz: bootstrap-build ## odd addresses and descriptors, beside the stock loop: F
 	@$(VENV)/bin/python tests/fuzz/addresses.py $(FUZZ_ARGS)
 
 .PHONY: freethreading-test
-freethreading-test: bootstrap-build ## a loop a thread and CPython's tests on a CPython without a GIL, built once
-	@JOBS=$(JOBS) CPYTHON_TESTS_ARGS="$(CPYTHON_TESTS_ARGS)" tools/freethreading-test
+freethreading-test: bootstrap-build ## our tests, CPython's and the thread sanitizer on a CPython without a GIL, built once
+	@JOBS=$(JOBS) CPYTHON_TESTS_ARGS="$(CPYTHON_TESTS_ARGS)" PYTEST_ARGS="$(PYTEST_ARGS)" tools/freethreading-test
 
 .PHONY: cpython-tests-windows
 cpython-tests-windows: windows ## the same tests of the Windows Python, under Wine

@@ -158,12 +158,14 @@ static PyObject *safe_run(PyObject *self, PyObject *unused) {
 
 static PyMethodDef safe_methods[] = {
     {"cancel", safe_cancel, METH_NOARGS,
-     PyDoc_STR("Do not call the callback any more; waits for its end if it is running.")},
+     PyDoc_STR("cancel($self)\n--\n\nDo not call the callback any more; waits for its end if it is "
+               "running.")},
     {"cancelled", safe_cancelled, METH_NOARGS,
-     PyDoc_STR("Whether cancel() was called; waits for a callback that is running.")},
+     PyDoc_STR("cancelled($self)\n--\n\nWhether cancel() was called; waits for a callback that is "
+               "running.")},
     {"get_context", ev_handle_get_context_method, METH_NOARGS,
-     PyDoc_STR("The context that the callback runs in.")},
-    {"_run", safe_run, METH_NOARGS, PyDoc_STR("Call the callback now.")},
+     PyDoc_STR("get_context($self)\n--\n\nThe context that the callback runs in.")},
+    {"_run", safe_run, METH_NOARGS, PyDoc_STR("_run($self)\n--\n\nCall the callback now.")},
     {NULL, NULL, 0, NULL},
 };
 

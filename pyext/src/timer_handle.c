@@ -101,6 +101,14 @@ static PyObject *get_scheduled(PyObject *self, void *closure) {
     return PyBool_FromLong(ev_timer_tail(self)->timer.scheduled);
 }
 
+#if EV_FREE_THREADED
+static int timer_guard(PyObject *op, ev_guard_t *guard) {
+    PyObject **slot = ev_slot(op, ev_handle_tail(op)->layout->loop);
+    return ev_guard_begin_field(op, (ev_loop_t *const *)(void *)slot, guard);
+}
+#endif
+EV_GUARD_GETTER(timer_guard, get_scheduled)
+
 static PyMethodDef timer_methods[] = {
     {"cancel", ev_handle_cancel_method, METH_NOARGS,
      PyDoc_STR("cancel($self)\n--\n\nDo not call the callback any more.")},
@@ -118,7 +126,7 @@ static PyMethodDef timer_methods[] = {
 static PyGetSetDef timer_attributes[] = {
     {"_args", ev_handle_get_args, ev_handle_set_args, NULL, NULL},
     {"_loop", ev_handle_get_loop, NULL, NULL, NULL},
-    {"_scheduled", get_scheduled, NULL, NULL, NULL},
+    {"_scheduled", EV_OWNED(get_scheduled), NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -70,6 +70,71 @@ def test_loops_run_in_subinterpreters_and_in_the_main_one(tmp_path):
     assert process.returncode == 0
 
 
+MANY = """
+import gc, os, sys, threading
+HAS_OWN_GIL = sys.version_info >= (3, 12)
+if sys.version_info >= (3, 13):
+    import _interpreters
+    def run(source, own_gil):
+        config = "isolated" if own_gil else "legacy"
+        interpreter = _interpreters.create(config, reqrefs=False)
+        failure = _interpreters.exec(interpreter, source)
+        if failure is not None:
+            raise SystemExit(failure.formatted)
+        _interpreters.destroy(interpreter)
+else:
+    import _xxsubinterpreters
+    def run(source, own_gil):
+        interpreter = _xxsubinterpreters.create(isolated=own_gil)
+        _xxsubinterpreters.run_string(interpreter, source)
+        _xxsubinterpreters.destroy(interpreter)
+
+def resident():
+    gc.collect()
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+def descriptors():
+    return len(os.listdir("/proc/self/fd"))
+
+def rounds(count):
+    for number in range(count):
+        run({source!r}, {own_gil})
+
+rounds({warm})
+before = resident(), descriptors()
+rounds({count})
+after = resident(), descriptors()
+assert after[1] == before[1], (before, after)
+print((after[0] - before[0]) // {count}, flush=True)
+"""
+
+
+@pytest.mark.absent("memory-of-interpreters", "windows")
+@pytest.mark.evenloop_only  # what the loop leaves behind is compared with what asyncio does
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("own_gil", [False, True], ids=["shared_gil", "own_gil"])
+def test_a_hundred_subinterpreters_with_a_loop_each_leave_nothing_behind(tmp_path, own_gil):
+    import sys
+
+    if own_gil and sys.version_info < (3, 12):
+        return  # every interpreter shares the one GIL there
+    path = [entry for entry in sys.path if entry]
+    stock = "import evenloop\nnew_loop = asyncio.SelectorEventLoop\n"
+    growth = []
+    for prelude, warm, count in ((stock, 5, 20), (support.loop_prelude(), 20, 80)):
+        source = SOURCE.format(path=path, prelude=prelude)
+        script = tmp_path / "program.py"
+        program = MANY.format(source=source, own_gil=own_gil, warm=warm, count=count)
+        script.write_text(program, encoding="utf-8")
+        process = support.run_python(str(script), timeout=140)
+        assert process.returncode == 0, process.stdout + process.stderr
+        growth.append(int(process.stdout))
+    # CPython loses megabytes with each interpreter that imported asyncio. A loop that stayed behind
+    # would show in the descriptors, which are counted; memory must be what the stock loop costs.
+    assert growth[1] < growth[0] * 1.06, f"bytes an interpreter, stock and ours: {growth}"
+
+
 @pytest.mark.evenloop_only
 def test_module_can_be_imported_again(tmp_path):
     source = (
