@@ -17,7 +17,7 @@
  * For a new type: name its methods EV_OWNED(function) in its method table, with one EV_GUARD_ line
  * above it for each; let the loop hold the object while the engine may call it (member.c), so that
  * its last reference is never dropped elsewhere; if that can't be, hand its end over in tp_finalize
- * as sock_op.c does. Py_REFCNT(x) == 1 tells nothing here. docs/adr/005-threads.md says why.
+ * as sock_op.c does. Py_REFCNT(x) == 1 tells nothing here. docs/adr/006-threads.md says why.
  */
 #ifndef EV_THREADS_H
 #define EV_THREADS_H

@@ -15,6 +15,7 @@ import pathlib
 import socket
 import subprocess
 import sys
+import sysconfig
 import textwrap
 import time
 import warnings
@@ -31,13 +32,15 @@ def under_wine() -> bool:
 
 
 def is_here(where: str) -> bool:
-    """Whether `where` (windows, wine, posix) names the system that runs this."""
+    """Whether `where` (windows, wine, posix, no-gil) names what runs this."""
     if where == "windows":
         return WINDOWS
     if where == "wine":
         return under_wine()
     if where == "posix":
         return not WINDOWS
+    if where == "no-gil":
+        return bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
     raise ValueError(where)
 
 

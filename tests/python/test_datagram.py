@@ -90,6 +90,7 @@ def test_a_patched_sendto_is_what_gets_called(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.absent("abandoned-transports-without-a-gil", "no-gil")
 def test_an_unclosed_transport_warns_and_closes_its_socket(run: Run) -> None:
     async def main() -> None:
         transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(

@@ -72,7 +72,6 @@ def test_loops_run_in_subinterpreters_and_in_the_main_one(tmp_path):
 
 MANY = """
 import gc, os, sys, threading
-HAS_OWN_GIL = sys.version_info >= (3, 12)
 if sys.version_info >= (3, 13):
     import _interpreters
     def run(source, own_gil):
@@ -113,12 +112,16 @@ print((after[0] - before[0]) // {count}, flush=True)
 @pytest.mark.absent("memory-of-interpreters", "windows")
 @pytest.mark.evenloop_only  # what the loop leaves behind is compared with what asyncio does
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("own_gil", [False, True], ids=["shared_gil", "own_gil"])
+@pytest.mark.parametrize(
+    "own_gil",
+    [
+        pytest.param(False, id="shared_gil"),
+        pytest.param(True, id="own_gil", marks=pytest.mark.since(3, 12)),
+    ],
+)
 def test_a_hundred_subinterpreters_with_a_loop_each_leave_nothing_behind(tmp_path, own_gil):
     import sys
 
-    if own_gil and sys.version_info < (3, 12):
-        return  # every interpreter shares the one GIL there
     path = [entry for entry in sys.path if entry]
     stock = "import evenloop\nnew_loop = asyncio.SelectorEventLoop\n"
     growth = []

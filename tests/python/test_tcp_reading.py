@@ -292,6 +292,7 @@ def test_extra_of_the_caller_is_kept(loop, run):
     run(main())
 
 
+@pytest.mark.absent("abandoned-transports-without-a-gil", "no-gil")
 def test_unclosed_transport_warns_and_closes_when_collected(loop, run):
     """Contract point 29."""
 
