@@ -263,6 +263,107 @@ static void a_regular_file_is_refused(void **state) {
     uv_fs_req_cleanup(&request);
 }
 
+/* /dev/null or NUL, which no watcher serves. */
+static int open_null(void) {
+    static const char *const names[] = {"NUL", "/dev/null"}; /* the first is no file on Unix */
+    int file = -1;
+    for (int i = 0; i < 2 && file < 0; i++) {
+        uv_fs_t request;
+        file = uv_fs_open(NULL, &request, names[i], UV_FS_O_RDWR, 0, NULL);
+        uv_fs_req_cleanup(&request);
+    }
+    assert_true(file >= 0);
+    return file;
+}
+
+static void the_null_device_is_at_its_end_and_takes_everything(void **state) {
+    unsigned char *bytes = counting_bytes(0, 1 << 20);
+    for (int i = 0; i < 2; i++) {
+        end(*state, &reader, 0);
+        end(*state, &writer, 1);
+        files[0] = open_null();
+        files[1] = open_null();
+        reader = open_pipe(*state, files[0], EL_PIPE_READABLE);
+        writer = open_pipe(*state, files[1], EL_PIPE_WRITABLE);
+        turn_until(*state, &reader->at_eof);
+        assert_int_equal(reader->received_size, 0);
+        assert_int_equal(owner_write_lent(writer, bytes, 1 << 20), 0);
+        assert_int_equal(el_stream_write_size(&writer->stream), 0);
+        assert_int_equal(writer->counts[UP_PAUSE], 0);
+        turns(*state, 5);
+        assert_false(writer->lost);
+    }
+    free(bytes);
+}
+
+static void a_device_may_be_closed_and_destroyed_with_its_item_queued(void **state) {
+    end(*state, &reader, 0);
+    files[0] = open_null();
+    reader = open_pipe(*state, files[0], EL_PIPE_READABLE);
+    el_stream_close(&reader->stream); /* before its first turn */
+    turn_until(*state, &reader->lost);
+    assert_int_equal(reader->counts[UP_EOF], 0);
+    owner_free(reader);
+    reader = open_pipe(*state, files[0], EL_PIPE_READABLE);
+    el_stream_read_stop(&reader->stream);
+    turns(*state, 3);
+    assert_false(reader->at_eof);
+    el_stream_read_start(&reader->stream);
+    el_stream_destroy(&reader->stream);
+    turns(*state, 3);
+    assert_int_equal(reader->counts[UP_EOF], 0);
+    owner_free(reader);
+    reader = NULL;
+    close_file(0);
+}
+
+static void a_second_writer_of_a_descriptor_sends_all_that_it_has_too(void **state) {
+    enum { SIZE = 1 << 20 };
+    unsigned char *bytes = calloc(SIZE, 1);
+    owner_t *second = open_pipe(*state, files[1], EL_PIPE_WRITABLE);
+    el_stream_read_stop(&reader->stream);
+    assert_int_equal(owner_write_lent(writer, bytes, SIZE), 0);
+    assert_int_equal(owner_write_lent(second, bytes, SIZE), 0);
+    assert_int_equal(owner_write_lent(writer, bytes, SIZE), 0);
+    el_stream_read_start(&reader->stream);
+    turn_until_received(*state, 3 * SIZE);
+    el_stream_close(&second->stream);
+    turn_until(*state, &second->lost);
+    assert_int_equal(second->reason.code, 0);
+    owner_free(second);
+    assert_int_equal(owner_write_copied(writer, "x", 1), 0);
+    turn_until_received(*state, 3 * SIZE + 1);
+    free(bytes);
+}
+
+static void a_socket_in_a_pipes_place_keeps_the_pipes_rules(void **state) {
+    es_sock_t client, server;
+    connected_pair(*state, &client, &server);
+    owner_t *owner = calloc(1, sizeof *owner);
+    assert_non_null(owner);
+    owner->quiet = true;
+    assert_int_equal(el_stream_open_pipe(&owner->stream, *state, client,
+                                         EL_PIPE_WRITABLE | EL_PIPE_SOCKET, &owner_ops),
+                     0);
+    assert_int_equal(owner_write_copied(owner, "abc", 3), 0);
+    turns(*state, 3);
+    assert_false(owner->lost);
+    assert_int_equal(es_sock_close(server), 0);
+    turn_until(*state, &owner->lost);
+    assert_int_equal(owner->reason.code, 0);
+    owner_free(owner);
+    assert_int_equal(es_sock_close(client), 0);
+}
+
+static void a_bad_descriptor_is_refused(void **state) {
+    el_stream_t stream;
+    assert_int_equal(el_stream_open_pipe(&stream, *state, 987654, EL_PIPE_READABLE, &owner_ops),
+                     ES_EBADF);
+    assert_int_equal(
+        el_stream_open_pipe(&stream, *state, 987654, EL_PIPE_WRITABLE | EL_PIPE_HANDLE, &owner_ops),
+        ES_EBADF);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -281,6 +382,11 @@ int main(void) {
         TEST(closing_the_loop_cuts_pipes_off),
         TEST(a_destroyed_pipe_says_nothing),
         TEST(a_regular_file_is_refused),
+        TEST(the_null_device_is_at_its_end_and_takes_everything),
+        TEST(a_device_may_be_closed_and_destroyed_with_its_item_queued),
+        TEST(a_second_writer_of_a_descriptor_sends_all_that_it_has_too),
+        TEST(a_socket_in_a_pipes_place_keeps_the_pipes_rules),
+        TEST(a_bad_descriptor_is_refused),
     };
 #undef TEST
     return cmocka_run_group_tests_name("pipe", tests, NULL, NULL);

@@ -411,11 +411,10 @@ def test_what_cannot_be_watched_is_refused_at_once(loop, run, tmp_path, method):
         for fileobj in (file, file.fileno()):
             with pytest.raises(PermissionError):
                 getattr(loop, method)(fileobj, print)
-        number = file.fileno()
     with pytest.raises(OSError) as caught:
-        getattr(loop, method)(number, print)
+        getattr(loop, method)(987_654, print)
     assert caught.value.errno == 9
-    assert loop.remove_reader(number) is False
+    assert loop.remove_reader(987_654) is False
     run(asyncio.sleep(0))
 
 

@@ -26,10 +26,17 @@ static bool is_open(es_sock_t number) {
            GetHandleInformation((HANDLE)number, &flags);
 }
 
+/* What a request for sockets says of something else depends on what it is. */
+static bool is_socket(es_sock_t number) {
+    int type;
+    int size = sizeof type;
+    return getsockopt((SOCKET)number, SOL_SOCKET, SO_TYPE, (char *)&type, &size) == 0;
+}
+
 int el__os_poll_init(uv_loop_t *uv, uv_poll_t *handle, es_sock_t fd, bool known_socket) {
     (void)known_socket;
     int code = el__from_uv(uv_poll_init_socket(uv, handle, (uv_os_sock_t)fd));
-    if (code != ES_ENOTSOCK) {
+    if (code == 0 || is_socket(fd)) {
         return code;
     }
     return is_open(fd) ? ES_EPERM : ES_EBADF;
