@@ -946,3 +946,30 @@ def test_write_that_fails_ends_the_pipe_with_its_error(loop, run):
         assert transport._conn_lost == 1
 
     run(main())
+
+
+@pytest.mark.absent("no-console-for-a-tests-child", "windows")
+def test_standard_streams_that_are_a_terminal_are_read_by_lines(tmp_path):
+    """C026, D11: one terminal for all three, as a shell gives it."""
+    import pty
+
+    script = tmp_path / "child.py"
+    script.write_text(support.loop_prelude() + textwrap.dedent(ECHO), "utf-8")
+    master, terminal = pty.openpty()
+    child = subprocess.Popen(
+        [sys.executable, str(script)],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=subprocess.PIPE,
+        env=support.child_environment(),
+    )
+    os.close(terminal)
+    with open(master, "r+b", buffering=0) as console:
+        console.write(b"typed\n")
+        seen = b""
+        while b"TYPED" not in seen:
+            seen += console.read(1000)
+        console.write(b"\x04")  # end of file at the beginning of a line
+        _, err = child.communicate(timeout=support.LIMIT)
+    assert b"typed" in seen  # the terminal's own echo
+    assert b"ended None" in err
