@@ -125,10 +125,12 @@ class Trial:
 
     async def within(self, awaitable: Awaitable[Any], seconds: float = 5.0) -> Any:
         """The result of an awaitable, or the text 'not within N s': a hang as an observation."""
-        try:
-            return await asyncio.wait_for(awaitable, seconds * self.scale)
-        except TimeoutError:
+        task = asyncio.ensure_future(awaitable)
+        done, _ = await asyncio.wait([task], timeout=seconds * self.scale)
+        if not done:
+            task.cancel()
             return f"not within {seconds:g} s"
+        return task.result()
 
     # -- what was seen -----------------------------------------------------------------------------
 

@@ -276,7 +276,8 @@ async def write_type_error(t: Trial) -> object:
     text: CPython Lib/asyncio/selector_events.py, write (3.14 names the types)
     """
     transport, _, _ = await t.connect()
-    return {type(wrong).__name__: t.outcome(transport.write, wrong) for wrong in ("x", None, 0, [])}
+    wrong: list[Any] = ["x", None, 0, []]
+    return {type(data).__name__: t.outcome(transport.write, data) for data in wrong}
 
 
 @area.check(expect={"bytes that the later change reached": 0})
