@@ -322,7 +322,7 @@ async def preexec_fn(t: Trial) -> object:
 
 
 @area.check(expect={"terminate": "terminated", "kill": "killed"})
-async def ends_by_signal(t: Trial) -> object:
+async def signal_returncode_negative(t: Trial) -> object:
     """terminate() and kill() end a child.
 
     The return code is negative on Unix and not 0 on Windows.

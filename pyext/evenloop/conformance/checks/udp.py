@@ -415,7 +415,7 @@ async def write_buffer_limits_api(t: Trial) -> object:
 
 
 @area.check(expect=b"now")
-async def sendto_is_eager(t: Trial) -> object:
+async def eager_send(t: Trial) -> object:
     """The datagram is on its way before sendto() returns.
 
     spec: the selector loop tries the system call at once; CPython's test_selector_events

@@ -189,7 +189,7 @@ async def abstract(t: Trial) -> object:
         {"type": "ValueError", "text": "you have to pass server_hostname when using ssl"},
     ]
 )
-async def path_connection_arg_errors(t: Trial) -> object:
+async def arg_errors(t: Trial) -> object:
     """create_unix_connection's checks of its arguments.
 
     text: _UnixSelectorEventLoop.create_unix_connection
