@@ -295,12 +295,13 @@ void ev_transport_apply_limits(ev_transport_t *self) {
 
 /* Calls protocol.pause_writing or resume_writing. */
 static void notify(ev_transport_t *self, PyObject *name, const char *message) {
+    bool in_call = self->in_call; /* the protocol may write in turn */
     ev_transport_enter(self);
     PyObject *result = ev_transport_call(self, name, NULL);
     if (result == NULL) {
         bool leaves = PyErr_ExceptionMatches(PyExc_SystemExit) ||
                       PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
-        if (leaves && self->in_call) {
+        if (leaves && in_call) {
             self->escaped = true;
         } else if (!ev_loop_take_exit(self->loop)) {
             PyObject *exc = PyErr_GetRaisedException();

@@ -799,6 +799,25 @@ def test_sending_past_the_transport_comes_after_what_was_written(loop, run, when
     run(main())
 
 
+def test_an_exit_in_pause_writing_is_the_writers(loop, run):
+    """Also when the protocol has written something itself before it exits."""
+
+    async def main():
+        async with transport_and_socket() as (transport, protocol, _):
+
+            def pause_writing():
+                transport.write(b"one more")
+                raise SystemExit("out")
+
+            protocol.pause_writing = pause_writing
+            with pytest.raises(SystemExit, match="out"):
+                transport.write(bytes(1 << 25))
+            assert not transport.is_closing()
+            transport.abort()
+
+    run(main())
+
+
 @pytest.mark.parametrize("ending", [SystemExit, KeyboardInterrupt, "stop", "exception"])
 def test_writes_of_the_last_callback_are_sent(loop, errors, ending):
     ours, peer = support.tcp_pair()
