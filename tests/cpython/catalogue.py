@@ -254,9 +254,9 @@ def doctests(module: ModuleType) -> type[unittest.TestCase]:
 # Step 5: skips on Windows that say what the stock loops cannot do
 
 UNSKIPPED: dict[str, tuple[tuple[str, str], ...]] = {
-    # "Don't support pipes for Windows". Still skipped are those that need a pseudo-terminal, a socket
-    # with a descriptor, or pass_fds; and test_write_pipe, which blocks the loop in os.read for a
-    # second write, while Windows tells of the end of the first, to a plain pipe, in a turn only.
+    # "Don't support pipes for Windows". Still skipped are those that need a pseudo-terminal, a
+    # socket with a descriptor, or pass_fds; and test_write_pipe, which blocks the loop in os.read
+    # for a second write, while Windows tells of the end of the first, to a plain pipe, in a turn.
     "test_events": (
         ("EventLoop", "test_read_pipe"),
         ("EventLoop", "test_unclosed_pipe_transport"),
