@@ -155,6 +155,7 @@ def test_closed_by_another_thread_at_any_moment(loop, run):
     run(main())
 
 
+@pytest.mark.absent("next-number-on-windows", "windows")
 @pytest.mark.evenloop_only  # the stock loop has the number down as watched and never tells epoll
 @differs(
     from_=LINUX,
@@ -183,6 +184,7 @@ def test_a_number_that_was_closed_while_watched_can_be_watched_again(loop, run):
     run(main())
 
 
+@pytest.mark.absent("next-number-on-windows", "windows")
 @pytest.mark.evenloop_only  # as above
 def test_an_operation_on_a_reused_number_is_told(loop, run):
     async def main():
@@ -327,6 +329,7 @@ def test_a_transport_whose_descriptor_is_closed_ends_when_it_writes(loop, run, e
     errors.clear()
 
 
+@pytest.mark.absent("next-number-on-windows", "windows")
 @pytest.mark.evenloop_only  # as above
 def test_closed_under_a_transport_with_queued_writes(loop, run, errors):
     """What is queued goes nowhere, whoever gets the number."""
@@ -359,6 +362,7 @@ def test_closed_under_a_transport_with_queued_writes(loop, run, errors):
     errors.clear()
 
 
+@pytest.mark.absent("next-number-on-windows", "windows")
 @pytest.mark.evenloop_only  # the stock loop sends to whoever has the number, and closes it
 @differs(
     from_=LINUX,
