@@ -366,12 +366,16 @@ async def wait_with_inherited_pipe(t: Trial) -> object:
     process = await asyncio.create_subprocess_exec(
         *program(
             "import subprocess",
-            "subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(3)'])",
+            "child = subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(9)'])",
+            "print(child.pid, flush=True)",
         ),
         stdout=subprocess.PIPE,
     )
+    stdout: Any = process.stdout
+    grandchild = int(await stdout.readline())
+    t.at_end(os.kill, grandchild, signal.SIGKILL)
     code = await t.within(process.wait(), 2.0)
-    return {"waited": code, "pipe still open": not process.stdout.at_eof()}  # type: ignore[union-attr]
+    return {"waited": code, "pipe still open": not stdout.at_eof()}
 
 
 @area.check(expect={"write": None, "drain": "connection"})

@@ -111,10 +111,7 @@ async def closing_transport_RuntimeError(t: Trial) -> object:
 @area.check(
     expect={
         "write": {"type": "RuntimeError", "text": "unable to write; sendfile is in progress"},
-        "writelines": {
-            "type": "RuntimeError",
-            "text": "unable to writelines; sendfile is in progress",
-        },
+        "writelines": "RuntimeError: sendfile is in progress",
         "data": True,
     },
     needs=("sendfile",),
@@ -122,7 +119,7 @@ async def closing_transport_RuntimeError(t: Trial) -> object:
 async def write_while_sending(t: Trial) -> object:
     """Writing is refused while a file is being sent.
 
-    text: _SelectorSocketTransport.write and writelines
+    text: _SelectorSocketTransport.write and writelines (3.11 says "unable to write" in both)
     """
     path, data = make_file(t, 1 << 21)
     transport, _, peer = await t.connect(small=True)
@@ -131,8 +128,11 @@ async def write_while_sending(t: Trial) -> object:
         await under_way(t, sending)
         seen = {
             "write": t.outcome(transport.write, b"x"),
-            "writelines": t.outcome(transport.writelines, [b"x"]),
         }
+        refused = t.outcome(transport.writelines, [b"x"])
+        seen["writelines"] = (
+            f"{refused['type']}:{refused['text'].rpartition(';')[2]}" if refused else "taken"
+        )
         _, arrived = await t.within(asyncio.gather(sending, t.receive(peer, len(data))))
     return {**seen, "data": arrived == data}
 
