@@ -28,15 +28,18 @@ class _FirstStep:
         except StopIteration as stop:
             return stop.value
         self._then()
+        # An exception on its way out holds this frame: a name here for it, or for the future that
+        # has it, would be a cycle, and keep the transport until the collector comes.
         while True:
             try:
-                sent = yield waiting
-            except BaseException as exc:
-                step = functools.partial(self._coro.throw, exc)
-            else:
-                step = functools.partial(self._coro.send, sent)
-            try:
-                waiting = step()
+                try:
+                    sent = yield waiting
+                except BaseException as exc:
+                    waiting = None
+                    waiting = self._coro.throw(exc)
+                else:
+                    waiting = None
+                    waiting = self._coro.send(sent)
             except StopIteration as stop:
                 return stop.value
 
