@@ -249,6 +249,10 @@ class Keeper:
         try:
             request = {**request, "folder": str(folder)}
             code, output, left = self.starter.run(request)
+            if not (folder / worker.PHASE).exists():
+                # It has not come as far as the check: no doing of the loop's. Wine's processes
+                # sometimes hang or die at their start.
+                code, output, left = self.starter.run(request)
             result = self.read(folder, request, code, output)
             result.setdefault("duration", round(time.perf_counter() - started, 4))
             if "verdict" in result:

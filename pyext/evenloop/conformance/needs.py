@@ -35,7 +35,11 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "ipv6": (_has_ipv6, "this machine has no IPv6 on loopback"),
     "linux": (lambda: sys.platform == "linux", "only Linux has this"),
     "posix": (lambda: os.name == "posix", "only Unix has this"),
-    "proc": (lambda: os.path.isdir("/proc/self/fd"), "this system has no /proc"),
+    # Wine shows the directory of the Linux below it.
+    "proc": (
+        lambda: sys.platform != "win32" and os.path.isdir("/proc/self/fd"),
+        "this system has no /proc",
+    ),
     "pty": (lambda: hasattr(os, "openpty"), "this system has no pseudoterminals"),
     "reuse_port": (lambda: hasattr(socket, "SO_REUSEPORT"), "this system has no SO_REUSEPORT"),
     "sendfile": (lambda: hasattr(os, "sendfile"), "this system has no os.sendfile"),

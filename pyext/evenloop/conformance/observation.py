@@ -21,10 +21,16 @@ _ERRNO = re.compile(r"\[([Ee])rrno (-?\d+)\]")
 
 
 def errno_name(number: object) -> str | int | None:
-    """The name of an errno, which is the same on all systems; its number is not."""
-    if isinstance(number, int):
-        return errno.errorcode.get(number, number)
-    return None
+    """The name of an errno, which is the same on all systems; its number is not.
+
+    Windows' sockets have a second name for each, with WSA in front, of the same number.
+    """
+    if not isinstance(number, int):
+        return None
+    name = errno.errorcode.get(number, number)
+    if isinstance(name, str) and getattr(errno, name.removeprefix("WSA"), None) == number:
+        return name.removeprefix("WSA")
+    return name
 
 
 def type_name(kind: type) -> str:

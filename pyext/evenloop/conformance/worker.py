@@ -57,6 +57,7 @@ def describe(loop_name: str) -> dict[str, Any]:
 
 def run(request: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
     """Run the check that the request names; everything that a report says about it but its name."""
+    phase(folder, "starting")
     if request["check"] is None:
         phase(folder, "making the loop")
         return describe(request["loop"])
