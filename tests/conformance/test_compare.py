@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
-from evenloop.conformance import cli, compare, matrix, report, tables
+from evenloop.conformance import check, cli, compare, explain, matrix, report, tables
 from evenloop.conformance.report import Fact, Report
 
 
@@ -283,6 +283,20 @@ def test_a_broken_report_gets_one_sentence(tmp_path, capsys, linux, kind, comman
     assert out == ""
     assert err.count("\n") == 1
     assert sentence in err
+
+
+def test_what_loops_did_is_remembered_for_explain(tmp_path, monkeypatch, linux, windows):
+    linux.facts[0].name = windows.facts[0].name = "core.call_soon_fifo"
+    windows.facts[0].verdict, windows.facts[0].reason = "FAIL", "in another order"
+    explain.remember([linux], tmp_path / "known")
+    explain.remember([linux, windows], tmp_path / "known")
+    monkeypatch.setattr(explain, "KNOWN", tmp_path / "known")
+    text = explain.explain(check.find("core.call_soon_fifo"))
+    assert text.endswith(
+        "what loops did:\n"
+        "  evenloop 1.0, CPython 3.13.0, Linux (2026-01-31): ok\n"
+        "  winloop, CPython 3.13.0, Windows (Wine 8.0) (2026-01-31): FAIL: in another order\n"
+    )
 
 
 def test_exit_codes_of_diff(tmp_path, capsys, linux, windows):

@@ -46,6 +46,9 @@ def parser() -> argparse.ArgumentParser:
     table.add_argument("reports", metavar="REPORT", nargs="+", type=Path)
     table.add_argument("--format", choices=tuple(matrix.FORMATS), default="text")
     table.add_argument("--output", metavar="FILE", type=Path)
+    table.add_argument(
+        "--known", metavar="FOLDER", type=Path, help="also leave there what `explain` shows of them"
+    )
     return main
 
 
@@ -220,7 +223,10 @@ def diff(options: argparse.Namespace) -> int:
 
 def show_matrix(options: argparse.Namespace) -> int:
     """`matrix`."""
-    text = matrix.FORMATS[options.format]([report.load(path) for path in options.reports])
+    reports = [report.load(path) for path in options.reports]
+    if options.known is not None:
+        explain.remember(reports, options.known)
+    text = matrix.FORMATS[options.format](reports)
     if options.output is None:
         write(text)
     else:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from . import verdict, versions
-from .check import TIERS, Check
+from .check import TIERS, Check, Misuse
 from .observation import short
-from .report import Report
+from .report import Report, write
 
 KNOWN = Path(__file__).resolve().parent / "known"
 
@@ -58,6 +58,19 @@ def brief(report: Report) -> dict[str, Any]:
         else:
             facts[fact.name] = [fact.verdict, fact.reason]
     return {"title": report.title(), "date": report.started[:10], "facts": facts}
+
+
+def remember(reports: list[Report], folder: Path) -> None:
+    """Leave each report in brief where `explain` finds it, in the place of what was there."""
+    try:
+        folder.mkdir(exist_ok=True)
+        for old in folder.glob("*.json"):
+            old.unlink()
+    except OSError as error:
+        raise Misuse(f"{folder} cannot be written: {error.strerror or error}.") from error
+    for number, report in enumerate(reports):
+        name = f"{number:02}-{report.system['name'].lower()}-{report.loop['name']}.json"
+        write(folder / name.replace(":", "-"), json.dumps(brief(report), indent=0) + "\n")
 
 
 def known_results(name: str) -> list[tuple[str, str]]:

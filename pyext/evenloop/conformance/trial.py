@@ -67,6 +67,8 @@ class Trial:
         self.scale = scale  # how much longer than usual this machine may take
         self.canon = Canon()
         self.canon.replace(str(path), "TMP")
+        self.canon.replace(str(pathlib.Path(__file__).resolve().parent), "KIT")
+        self.canon.replace(str(pathlib.Path(os.__file__).resolve().parent), "LIB")
         self.notes: dict[str, Json] = {}
         self.errors: list[dict[str, Any]] = []  # what the exception handlers were given
         self.warned: list[warnings.WarningMessage] = []
