@@ -92,7 +92,8 @@ class Forker:
         check.load()
         self.child = 0
         self.output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
-        become_subreaper()
+        # The kernel gives us the orphans of our checks (Linux), so that we see and end them.
+        worker.control(PR_SET_CHILD_SUBREAPER, 1)
 
     def run(self, request: dict[str, Any]) -> tuple[int | None, str, bool]:
         """Exit code (None: ran out of time), output, whether anything outlived it."""
@@ -113,6 +114,7 @@ class Forker:
     def become_worker(self, request: dict[str, Any]) -> None:
         """What the forked process does; never returns."""
         os.setsid()
+        worker.die_with_parent()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         nothing = os.open(os.devnull, os.O_RDONLY)
@@ -155,14 +157,6 @@ def end_group(leader: int) -> None:
     if os.name == "posix" and leader:
         with contextlib.suppress(OSError):
             os.killpg(leader, signal.SIGKILL)
-
-
-def become_subreaper() -> None:
-    """Have the kernel give us the orphans of our checks (Linux), so that we see and end them."""
-    with contextlib.suppress(Exception):
-        import ctypes
-
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def reap_orphans(leader: int, grace: float) -> bool:

@@ -10,6 +10,7 @@ never comes back.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import faulthandler
 import inspect
 import json
@@ -30,6 +31,7 @@ RESULT = "result.json"
 PHASE = "phase"
 STACKS = "stacks"
 SCRATCH = "scratch"
+PR_SET_PDEATHSIG = 1
 THREADS_S = 1.0  # how long threads may take to end after the loop was closed
 
 
@@ -181,6 +183,21 @@ def leftovers() -> list[Json]:
     return left
 
 
+def control(option: int, value: int) -> None:
+    """Linux's prctl(2); nothing elsewhere."""
+    if sys.platform != "linux":
+        return
+    with contextlib.suppress(Exception):
+        import ctypes
+
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def die_with_parent() -> None:
+    """Have the kernel end this process with its keeper (Linux), which a check may kill."""
+    control(PR_SET_PDEATHSIG, 9)
+
+
 def perform(request: dict[str, Any], folder: pathlib.Path) -> None:
     """Run a request in this process and end the process; nothing here comes back."""
     stacks = open(folder / STACKS, "w", encoding="utf-8")  # noqa: SIM115
@@ -196,6 +213,7 @@ def perform(request: dict[str, Any], folder: pathlib.Path) -> None:
 
 def main() -> None:
     """A process of its own for the next request, which standard input brings when it is time."""
+    die_with_parent()
     line = sys.stdin.buffer.readline()
     if not line:
         return
