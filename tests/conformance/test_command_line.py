@@ -71,6 +71,7 @@ def test_the_kit_works_without_the_core(tmp_path):
         package,
         tmp_path / "evenloop",
         ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__"),
+        copy_function=shutil.copyfile,  # copy2 needs CopyFile2, which Wine 8 lacks
     )
 
     def bare(*arguments):
