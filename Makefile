@@ -30,7 +30,8 @@ VENV = $$(tools/venv path)
 # What a run of CPython's tests leaves: a loop's name may hold a colon, a file's on Windows may not.
 CPYTHON_RESULTS = $(B)/cpython-tests/$(subst :,-,$(LOOP))
 WINDOWS_C = $(B)/windows-x86_64
-PYTEST = -m pytest tests/python tests/programs tests/conformance -p no:cacheprovider -n $(JOBS)
+PYTEST_OF = -m pytest $(1) -p no:cacheprovider -n $(JOBS)
+PYTEST = $(call PYTEST_OF,tests/python tests/programs tests/conformance)
 
 .PHONY: help
 help: ## this list
@@ -145,7 +146,7 @@ asan-c: bootstrap-test ## the C tests under the address and undefined-behaviour 
 asan-python: bootstrap-build ## the Python tests under the same sanitizers
 	@tools/venv test
 	@echo "==> building evenloop for the sanitizers"
-	@tools/asan-python $(PYTEST) -p pytest_leaks -o timeout=240 $(PYTEST_ARGS)
+	@tools/asan-python $(call PYTEST_OF,tests/python tests/programs) -p pytest_leaks -o timeout=240 $(PYTEST_ARGS)
 
 .PHONY: tsan-c
 tsan-c: bootstrap-test ## the C tests under the thread sanitizer

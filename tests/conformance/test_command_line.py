@@ -131,7 +131,7 @@ def test_a_name_may_leave_its_area_away_or_hold_stars():
 def test_rerun_replaces_only_what_was_not_ok(tmp_path):
     path = tmp_path / "report.json"
     arguments = ("run", "--format", "json", "--output", path, "--progress", "none")
-    done = kit(*arguments, "--loop", "asyncio", "--area", "core")
+    done = kit(*arguments, "--loop", "asyncio", *ONE, "--check", "core.repr")
     data = json.loads(path.read_text("utf-8"))
     entries = {fact["name"]: fact for fact in data["facts"]}
     entries["core.call_soon_fifo"].update(verdict="FAIL", observation="stale", expected="x")

@@ -22,6 +22,7 @@ def fuzzers():
 FUZZERS = fuzzers()
 
 
+@pytest.mark.absent("fuzz-against-the-stock-loop-on-windows", "windows")
 @pytest.mark.evenloop_only  # compares evenloop with the stock loop itself
 @pytest.mark.parametrize("name", FUZZERS)
 def test_the_loops_agree_on_odd(name):

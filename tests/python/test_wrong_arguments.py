@@ -18,6 +18,8 @@ import support
 import wrong_arguments as tables
 from wrong_arguments import Difference
 
+pytestmark = pytest.mark.absent("wrong-arguments-on-windows", "windows")
+
 with contextlib.closing(support.reference_loop()) as _loop:
     STOCK = type(_loop)
 

@@ -23,7 +23,7 @@ from . import verdict
 from .check import LIMIT, Check, Misuse
 from .report import Fact, Report, this_python, this_system
 
-MARGIN_S = 0.7  # after its limit a check may still write down where it hangs
+MARGIN_S = 2.0  # a check may take to begin, and after its limit to write down where it hangs
 WATCHDOG_S = 30.0  # after that the keeper itself is taken for dead
 UNSET = ("PYTHONASYNCIODEBUG", "PYTHONDEVMODE", "PYTHONWARNINGS", "PYTHONTRACEMALLOC")
 
@@ -152,7 +152,7 @@ class Run:
             "check": name,
             "loop": self.loop,
             "limit": limit * self.scale,
-            "margin": MARGIN_S * self.scale,
+            "margin": MARGIN_S * max(1.0, self.scale),
             "scale": self.scale,
         }
 
