@@ -242,6 +242,7 @@ def main(argv: list[str] | None = None) -> int:
         print(exc, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
+        sys.stdout.flush()  # into a pipe it is held back, and would come after the last word
         print("interrupted", file=sys.stderr)
         return 130
 
