@@ -291,7 +291,7 @@ def test_child_sees_the_environment_it_was_given_alone(loop, run, monkeypatch):
 
 def test_big_input_needs_no_end_of_file_of_its_own(loop, run):
     """Section 3c, large standard input: the child reads as much as it wants, line by line."""
-    source = "import sys; print(len(sys.stdin.readline())); print(len(sys.stdin.readline()))"
+    source = "import sys\nfor _ in range(2): print(len(sys.stdin.readline()), flush=True)"
 
     async def main():
         process = await asyncio.create_subprocess_exec(

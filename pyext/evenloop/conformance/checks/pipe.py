@@ -32,9 +32,11 @@ async def read_eof_sequence(t: Trial) -> object:
     return protocol.calls
 
 
-@area.check(expect={"read": [True, True], "write": [True, True]})
+@area.check(expect={"read": [True, True], "write": [True, True]}, since=(3, 11, 4))
 async def instances(t: Trial) -> object:
     """Pipe transports are an asyncio.ReadTransport and an asyncio.WriteTransport.
+
+    A pipe's is_reading() came with 3.11.4 (gh-103607).
 
     spec: docs, loop.connect_read_pipe and connect_write_pipe
     """
