@@ -133,9 +133,9 @@ def test_a_hundred_subinterpreters_with_a_loop_each_leave_nothing_behind(tmp_pat
         process = support.run_python(str(script), timeout=140)
         assert process.returncode == 0, process.stdout + process.stderr
         growth.append(int(process.stdout))
-    # CPython 3.12 and later lose a megabyte or more with each interpreter that imported asyncio, 3.11
-    # next to nothing. A loop that stayed behind would show in the descriptors, which are counted, a
-    # module in its types (some 100 KiB); pages that fill by chance are 1 to 4 KiB an interpreter.
+    # CPython 3.12 and later lose a megabyte or more with each interpreter that imported asyncio,
+    # 3.11 next to nothing. A loop that stayed behind would show in the descriptors, which are
+    # counted, a module in its types (some 100 KiB); pages that fill by chance are 1 to 4 KiB.
     assert growth[1] < growth[0] * 1.06 + 16384, f"bytes an interpreter, stock and ours: {growth}"
 
 

@@ -123,7 +123,7 @@ DIFFERENCES = [
 if sys.version_info < (3, 11, 4):
     DIFFERENCES.append(
         Difference(
-            r"(connected )?datagram transport\.(is|pause|resume)_reading|read pipe transport\.is_reading",
+            r"((connected )?datagram|read pipe) transport\.(is|pause|resume)_reading",
             ".*",
             "the stock loop has these methods from 3.11.4 on (gh-103607), ours always",
         )
