@@ -156,6 +156,11 @@ tsan-c: bootstrap-test ## the C tests under the thread sanitizer
 	@tools/step "building the C tests for the thread sanitizer" cmake --build $(B)/tsan
 	@ctest --test-dir $(B)/tsan --no-tests=error --output-on-failure --timeout 240 $(CTEST_ARGS)
 
+.PHONY: lock-protocol
+lock-protocol: bootstrap-build ## search the model of the lock protocol with Spin: exclusion, deadlock, progress
+	@tools/bootstrap model
+	@$(PYTHON) tests/model/check.py
+
 .PHONY: bench
 bench: bootstrap-build ## compare with a C server on libuv, asyncio and uvloop
 	@tools/venv bench
