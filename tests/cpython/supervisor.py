@@ -358,16 +358,18 @@ def run_classes(
                 stopping.set()
 
     workers = [threading.Thread(target=work) for _ in range(jobs)]
-    for worker in workers:
-        worker.start()
     try:
-        while any(worker.is_alive() for worker in workers):
+        # Inside: Ctrl-C may come between two of them, and nobody would tell the first to stop.
+        for worker in workers:
+            worker.start()
+        while alive := [worker for worker in workers if worker.is_alive()]:
             # With a limit, as Windows does not interrupt an unlimited join for Ctrl-C.
-            workers[0 if workers[0].is_alive() else -1].join(0.2)
+            alive[0].join(0.2)
     except BaseException:
         stopping.set()
         for worker in workers:
-            worker.join()
+            if worker.is_alive():  # one that has not begun yet ends by itself
+                worker.join()
         raise
     if failures:
         raise failures[0]

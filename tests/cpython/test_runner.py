@@ -15,6 +15,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -321,6 +322,27 @@ def test_the_committed_exclusions_can_be_read_and_stay_few() -> None:
     listed = verdict.read_exclusions(HERE / "exclusions.txt")
     assert len(listed) <= 60
     assert len({(each.versions, each.system, each.name) for each in listed}) == len(listed)
+
+
+def test_ctrl_c_between_the_starts_of_the_workers_ends_those_that_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended = []
+
+    def run(self: supervisor.ClassRun) -> None:
+        assert self.stopping.wait(60)
+        ended.append(self.cls)
+
+    def start(worker: threading.Thread, start: Any = threading.Thread.start) -> None:
+        start(worker)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(supervisor.ClassRun, "run", run)
+    monkeypatch.setattr(threading.Thread, "start", start)
+    classes = [supervisor.TestClass("m", name, ("t",)) for name in "CD"]
+    with pytest.raises(KeyboardInterrupt):
+        supervisor.run_classes("any", classes, supervisor.Watch(), 2, lambda result: None)
+    assert ended == classes[:1]
 
 
 def test_ctrl_c_ends_the_run_and_its_children(tmp_path: Path) -> None:
