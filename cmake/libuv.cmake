@@ -4,7 +4,7 @@
 # In this order: the system's libuv where EVENLOOP_SYSTEM_LIBUV asks for it; EVENLOOP_LIBUV_SOURCE_DIR; the official
 # release archive; and on a network that reaches only a Python package index, the copy that uvloop 0.23.0 ships in its
 # source distribution (compared file by file with the tag v1.52.1). Archives are checked by SHA-256 and kept in
-# EVENLOOP_CACHE_DIR. Its warnings are its own: they are silenced, and none of our flags reach it.
+# EVENLOOP_CACHE_DIR. Its warnings are its own: they are silenced, and none of our flags reach it but one, on Windows.
 
 set(EVENLOOP_LIBUV_VERSION 1.52.1)
 set(evenloop_libuv_url "https://github.com/libuv/libuv/archive/refs/tags/v${EVENLOOP_LIBUV_VERSION}.tar.gz")
@@ -123,6 +123,16 @@ function(evenloop_build_libuv)
         target_compile_options(uv_a PRIVATE /w)
     else()
         target_compile_options(uv_a PRIVATE -w)
+    endif()
+    if(WIN32)
+        # Watching a socket is not to change whether it blocks: the header says more.
+        set(header "${PROJECT_SOURCE_DIR}/loop/src/win/uv_poll_mode.h")
+        set(include_first -include "${header}")
+        if(MSVC)
+            set(include_first "/FI${header}")
+        endif()
+        set_source_files_properties("${sources}/src/win/poll.c" TARGET_DIRECTORY uv_a PROPERTIES
+            COMPILE_OPTIONS "${include_first}" OBJECT_DEPENDS "${header}")
     endif()
 endfunction()
 

@@ -252,7 +252,6 @@ def test_resolver_errors_are_readable_in_any_locale(tmp_path):
     they="makes it non-blocking",
     evenloop="leaves it as it is",
 )
-@pytest.mark.absent("blocking-mode-on-windows", "windows")
 @pytest.mark.parametrize("method", ["reader", "writer"])
 def test_watching_leaves_a_blocking_socket_blocking(loop, run, method):
     """C129: a recv() by its owner still waits."""

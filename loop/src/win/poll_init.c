@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* uv_poll_init on Windows.
+/* uv_poll_init on Windows, without its side effect.
  *
- * Windows can't be asked whether a socket is non-blocking, so libuv's making it so can't be
- * undone here: an owner who knows better sets it back (es_sock_set_nonblocking). Only sockets can
- * be polled. Everything else that is open (a pipe, a console, a file; a descriptor of the C library
- * or a handle) is refused as epoll refuses a regular file, and what is not open as a bad descriptor.
+ * libuv is built not to touch the mode of a socket (uv_poll_mode.h); the engine's own sockets are
+ * made non-blocking here. Only sockets can be polled. Everything else that is open (a pipe, a
+ * console, a file; a descriptor of the C library or a handle) is refused as epoll refuses a regular
+ * file, and what is not open as a bad descriptor.
  */
 #include "../internal.h"
 
@@ -34,8 +34,11 @@ static bool is_socket(es_sock_t number) {
 }
 
 int el__os_poll_init(uv_loop_t *uv, uv_poll_t *handle, es_sock_t fd, bool known_socket) {
-    (void)known_socket;
     int code = el__from_uv(uv_poll_init_socket(uv, handle, (uv_os_sock_t)fd));
+    if (code == 0 && known_socket) {
+        /* Unix says with each call that it may not wait; here the socket has to. */
+        code = es_sock_set_nonblocking(fd, 1);
+    }
     if (code == 0 || is_socket(fd)) {
         return code;
     }
