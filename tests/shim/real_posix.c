@@ -108,7 +108,7 @@ int real_get_v6only(es_sock_t sock) {
 int real_open_count(void) {
     int count = 0;
 
-    for (int fd = 0; fd < 1024; fd++) {
+    for (int fd = 0; fd < 4096; fd++) {
         count += fcntl(fd, F_GETFD) != -1;
     }
     return count;

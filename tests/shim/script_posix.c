@@ -4,6 +4,7 @@
 #include "sys.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -61,6 +62,36 @@ CALL(ssize_t, writev, (int fd, const struct iovec *iov, int count), (fd, iov, co
 CALL(int, sigaction, (int signo, const struct sigaction *action, struct sigaction *before),
      (signo, action, before))
 CALL(int, sigpending, (sigset_t * set), (set))
+CALL(int, fstat, (int fd, struct stat *status), (fd, status))
+CALL(int, stat, (const char *path, struct stat *status), (path, status))
+CALL(int, unlink, (const char *path), (path))
+CALL(ssize_t, pread, (int fd, void *base, size_t size, off_t at), (fd, base, size, at))
+CALL(ssize_t, pwrite, (int fd, const void *base, size_t size, off_t at), (fd, base, size, at))
+CALL(int, ftruncate, (int fd, off_t size), (fd, size))
+CALL(int, flock, (int fd, int operation), (fd, operation))
+CALL(int, kill, (pid_t pid, int signo), (pid, signo))
+CALL(int, gethostname, (char *name, size_t size), (name, size))
+CALL(int, sched_yield, (void), ())
+#if defined(__linux__)
+CALL(int, inotify_init1, (int flags), (flags))
+CALL(int, inotify_add_watch, (int fd, const char *path, uint32_t events), (fd, path, events))
+CALL(int, inotify_rm_watch, (int fd, int watch), (fd, watch))
+CALL(int, epoll_create1, (int flags), (flags))
+CALL(int, epoll_ctl, (int epoll, int what, int fd, struct epoll_event *event),
+     (epoll, what, fd, event))
+CALL(int, eventfd, (unsigned value, int flags), (value, flags))
+CALL(int, ppoll,
+     (struct pollfd * fds, nfds_t count, const struct timespec *pause, const sigset_t *mask),
+     (fds, count, pause, mask))
+CALL(int, fstatfs, (int fd, struct statfs *status), (fd, status))
+#define LINUX_FIELDS                                                                               \
+    .inotify_init1 = call_inotify_init1, .inotify_add_watch = call_inotify_add_watch,              \
+    .inotify_rm_watch = call_inotify_rm_watch, .epoll_create1 = call_epoll_create1,                \
+    .epoll_ctl = call_epoll_ctl, .eventfd = call_eventfd, .ppoll = call_ppoll,                     \
+    .fstatfs = call_fstatfs,
+#else
+#define LINUX_FIELDS
+#endif
 #if !defined(__APPLE__)
 CALL(int, accept4, (int fd, struct sockaddr *addr, socklen_t *size, int flags),
      (fd, addr, size, flags))
@@ -95,18 +126,66 @@ static int call_close(int fd) {
     return result;
 }
 
+static int takes_number(int command) {
+    return command == F_GETFL || command == F_SETFL || command == F_GETFD || command == F_SETFD ||
+           command == F_DUPFD_CLOEXEC;
+}
+
 static int call_fcntl(int fd, int command, ...) {
     va_list arguments;
-    int argument;
+    int number = 0;
+    void *pointer = NULL;
 
     va_start(arguments, command);
-    argument = va_arg(arguments, int);
+    if (takes_number(command)) {
+        number = va_arg(arguments, int);
+    } else {
+        pointer = va_arg(arguments, void *);
+    }
     va_end(arguments);
     if (fails("fcntl")) {
         errno = script.error;
         return -1;
     }
-    return es__sys_default.fcntl(fd, command, argument);
+    return pointer == NULL ? es__sys_default.fcntl(fd, command, number)
+                           : es__sys_default.fcntl(fd, command, pointer);
+}
+
+static int call_open(const char *path, int how, ...) {
+    va_list arguments;
+    int mode = 0;
+
+    if ((how & O_CREAT) != 0) {
+        va_start(arguments, how);
+        mode = va_arg(arguments, int);
+        va_end(arguments);
+    }
+    if (fails("open")) {
+        errno = script.error;
+        return -1;
+    }
+    return es__sys_default.open(path, how, mode);
+}
+
+/* A clock that fails stands still in the leaf, which would wait for ever: it never does in life. */
+static int call_clock_gettime(clockid_t clock, struct timespec *now) {
+    return es__sys_default.clock_gettime(clock, now);
+}
+
+static int call_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                               void *(*run)(void *), void *argument) {
+    return fails("pthread_create")
+               ? script.error
+               : es__sys_default.pthread_create(thread, attributes, run, argument);
+}
+
+/* A thread that was made can be cancelled and joined. */
+static int call_pthread_cancel(pthread_t thread) {
+    return es__sys_default.pthread_cancel(thread);
+}
+
+static int call_pthread_join(pthread_t thread, void **result) {
+    return es__sys_default.pthread_join(thread, result);
 }
 
 /* These two give their error as the result. */
@@ -144,7 +223,22 @@ static const es__sys_t scripted = {
     .pthread_sigmask = call_pthread_sigmask,
     .sigpending = call_sigpending,
     .sigwait = call_sigwait,
-    KERNEL_FIELDS,
+    .open = call_open,
+    .fstat = call_fstat,
+    .stat = call_stat,
+    .unlink = call_unlink,
+    .pread = call_pread,
+    .pwrite = call_pwrite,
+    .ftruncate = call_ftruncate,
+    .flock = call_flock,
+    .kill = call_kill,
+    .gethostname = call_gethostname,
+    .clock_gettime = call_clock_gettime,
+    .sched_yield = call_sched_yield,
+    .pthread_create = call_pthread_create,
+    .pthread_cancel = call_pthread_cancel,
+    .pthread_join = call_pthread_join,
+    LINUX_FIELDS KERNEL_FIELDS,
 };
 
 void script_begin(void) {

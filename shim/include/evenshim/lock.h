@@ -87,12 +87,12 @@ typedef struct es_range {
  * is none (a FIFO, a device) is ES_ENOTSUP. ES_ELOOP: NOFOLLOW met a link. On Windows a file that
  * another program holds open without sharing is asked for again for a quarter of a second, since
  * virus scanners do so, and then is ES_EBUSY. A descriptor is used up per file and per lock. */
-int es_lockfile_open(const char *path, uint32_t flags, int mode, es_lockfile_t **out);
+ES_API int es_lockfile_open(const char *path, uint32_t flags, int mode, es_lockfile_t **out);
 
 /* The same for a descriptor (Unix: an int; Windows: a HANDLE) that stays the caller's: it is
  * reopened, not kept, so its position and flags do not matter and it may be closed at once. Its
  * file must be open for writing unless ES_LOCK_READONLY is given (ES_EBADF). */
-int es_lockfile_wrap(intptr_t descriptor, uint32_t flags, es_lockfile_t **out);
+ES_API int es_lockfile_wrap(intptr_t descriptor, uint32_t flags, es_lockfile_t **out);
 
 /* What locks on this file can do: a set of ES_LOCK_CAN_ and ES_LOCK_IS_ bits. */
 #define ES_LOCK_CAN_LOCK     1u  /* locks owned by their object, whole file and ranges */
@@ -100,49 +100,51 @@ int es_lockfile_wrap(intptr_t descriptor, uint32_t flags, es_lockfile_t **out);
 #define ES_LOCK_CAN_NOTIFY   4u  /* the system tells waiters; otherwise they ask again, 1..250 ms */
 #define ES_LOCK_IS_NETWORK   8u  /* the file lies on another machine: es_lock_verify matters */
 #define ES_LOCK_IS_MANDATORY 16u /* COMPAT and NATIVE locks here forbid others to read or write */
-int es_lockfile_caps(const es_lockfile_t *file, uint32_t *caps);
+ES_API int es_lockfile_caps(const es_lockfile_t *file, uint32_t *caps);
 
 /* The same for the file system that `path` (a file or a directory) lies on. */
-int es_lock_probe_fs(const char *path, uint32_t *caps);
+ES_API int es_lock_probe_fs(const char *path, uint32_t *caps);
 
 /* Closes. Locks taken through it live on until they are released; requests must be over. NULL is
  * allowed. */
-void es_lockfile_close(es_lockfile_t *file);
+ES_API void es_lockfile_close(es_lockfile_t *file);
 
 /* ---- Locks ---------------------------------------------------------------------------------- */
 
 /* Takes the lock if that needs no waiting; else ES_EAGAIN. */
-int es_lock_try(es_lockfile_t *file, es_lock_kind_t kind, const es_range_t *range, es_lock_t **out);
+ES_API int es_lock_try(es_lockfile_t *file, es_lock_kind_t kind, const es_range_t *range,
+                       es_lock_t **out);
 
 /* Takes the lock, waiting for it. cancel: NULL, or what another thread ends the wait with. A thread
  * that already holds the same file through another object waits for itself: give a timeout. */
-int es_lock_acquire(es_lockfile_t *file, es_lock_kind_t kind, const es_range_t *range,
-                    int64_t timeout_ns, es_cancel_t *cancel, es_lock_t **out);
+ES_API int es_lock_acquire(es_lockfile_t *file, es_lock_kind_t kind, const es_range_t *range,
+                           int64_t timeout_ns, es_cancel_t *cancel, es_lock_t **out);
 
 /* Makes a held lock exclusive or shared. 0 at once if it is so already. To shared: never waits and
  * no writer gets between. To exclusive: waits until the other readers have gone, letting no new one
  * in; ES_EDEADLK at once when somebody else is waiting to write, since that one waits for us. After
  * any failure the shared lock is held as before. ES_ENOTSUP in the compatible modes. */
-int es_lock_convert(es_lock_t *lock, es_lock_kind_t kind, int64_t timeout_ns, es_cancel_t *cancel);
+ES_API int es_lock_convert(es_lock_t *lock, es_lock_kind_t kind, int64_t timeout_ns,
+                           es_cancel_t *cancel);
 
 /* The kind that is held. */
-es_lock_kind_t es_lock_kind(const es_lock_t *lock);
+ES_API es_lock_kind_t es_lock_kind(const es_lock_t *lock);
 
 /* Is the lock still ours, and its path still the locked file? ES_ESTALE when the file was replaced
  * or removed, or when a network file system has lost the lock; best effort there. */
-int es_lock_verify(es_lock_t *lock);
+ES_API int es_lock_verify(es_lock_t *lock);
 
 /* Releases and frees the lock, even when it returns a failure. ES_EINVAL for NULL; ES_EFORKED in a
  * forked child, where it only frees. A conversion of it must be over. */
-int es_lock_release(es_lock_t *lock);
+ES_API int es_lock_release(es_lock_t *lock);
 
 /* ---- Ending a blocking call ----------------------------------------------------------------- */
 
 /* es_cancel_set may be called from any thread, and on Unix from a signal handler; it stays set, so
  * later calls with it end at once too. Close it when no call uses it. */
-int es_cancel_open(es_cancel_t **out);
-void es_cancel_set(es_cancel_t *cancel);
-void es_cancel_close(es_cancel_t *cancel);
+ES_API int es_cancel_open(es_cancel_t **out);
+ES_API void es_cancel_set(es_cancel_t *cancel);
+ES_API void es_cancel_close(es_cancel_t *cancel);
 
 /* ---- Waiting without a thread --------------------------------------------------------------- */
 
@@ -151,27 +153,28 @@ void es_cancel_close(es_cancel_t *cancel);
  * on one file are served in order of arrival within a monitor. */
 typedef intptr_t es_pollable_t;
 
-int es_lock_monitor_open(es_lock_monitor_t **out);
+ES_API int es_lock_monitor_open(es_lock_monitor_t **out);
 
 /* Closes. Requests that are not over are dropped without a callback and their locks released. NULL
  * is allowed. After fork the child may only close it. */
-void es_lock_monitor_close(es_lock_monitor_t *monitor);
+ES_API void es_lock_monitor_close(es_lock_monitor_t *monitor);
 
 /* Lives as long as the monitor. */
-es_pollable_t es_lock_monitor_pollable(const es_lock_monitor_t *monitor);
+ES_API es_pollable_t es_lock_monitor_pollable(const es_lock_monitor_t *monitor);
 
 /* After how many nanoseconds es_lock_dispatch should be called although the pollable is silent (a
  * deadline, a file system that does not tell); ES_LOCK_FOREVER: not at all; 0: now. Changes with
  * every start, cancel and dispatch. */
-int64_t es_lock_monitor_timeout(const es_lock_monitor_t *monitor);
+ES_API int64_t es_lock_monitor_timeout(const es_lock_monitor_t *monitor);
 
 /* Blocks until the pollable is ready: 0; or ES_ETIMEDOUT, or ES_ECANCELED. For loops that cannot
  * poll it (a completion loop): one thread calls this and posts the dispatch to the loop. Returns at
  * once until the dispatch has run. Does not look at the deadlines of requests. */
-int es_lock_monitor_wait(es_lock_monitor_t *monitor, int64_t timeout_ns, es_cancel_t *cancel);
+ES_API int es_lock_monitor_wait(es_lock_monitor_t *monitor, int64_t timeout_ns,
+                                es_cancel_t *cancel);
 
 /* Makes the pollable ready, until the next dispatch. */
-void es_lock_monitor_wake(es_lock_monitor_t *monitor);
+ES_API void es_lock_monitor_wake(es_lock_monitor_t *monitor);
 
 /* A request in the caller's storage, which must stay in place from its start until its callback
  * runs; `data` is the caller's, the rest is evenshim's. */
@@ -192,21 +195,22 @@ typedef void (*es_lock_cb)(es_lock_req_t *req, int status, es_lock_t *lock);
 /* Begins to take a lock. 0: the callback will tell, even if the lock is had at once (the pollable
  * is ready then); a failure here: it will not run. timeout_ns as everywhere; 0 gives ES_EAGAIN to
  * the callback where it would wait. */
-int es_lock_start(es_lock_monitor_t *monitor, es_lock_req_t *req, es_lockfile_t *file,
-                  es_lock_kind_t kind, const es_range_t *range, int64_t timeout_ns, es_lock_cb cb);
+ES_API int es_lock_start(es_lock_monitor_t *monitor, es_lock_req_t *req, es_lockfile_t *file,
+                         es_lock_kind_t kind, const es_range_t *range, int64_t timeout_ns,
+                         es_lock_cb cb);
 
 /* Begins es_lock_convert. Until the callback the lock must not be used otherwise. */
-int es_lock_start_convert(es_lock_monitor_t *monitor, es_lock_req_t *req, es_lock_t *lock,
-                          es_lock_kind_t kind, int64_t timeout_ns, es_lock_cb cb);
+ES_API int es_lock_start_convert(es_lock_monitor_t *monitor, es_lock_req_t *req, es_lock_t *lock,
+                                 es_lock_kind_t kind, int64_t timeout_ns, es_lock_cb cb);
 
 /* Ends a request: its callback runs in the next dispatch with ES_ECANCELED, or with 0 and the lock
  * if that had been granted already. ES_EALREADY when it was over before (its callback has run, or
  * will with another answer). Only between the start and the return of the callback. */
-int es_lock_cancel(es_lock_req_t *req);
+ES_API int es_lock_cancel(es_lock_req_t *req);
 
 /* Does what is due and runs callbacks; never waits. The count of callbacks, or a negative code;
  * after a failure the requests live on and the next dispatch goes on with them. */
-int es_lock_dispatch(es_lock_monitor_t *monitor);
+ES_API int es_lock_dispatch(es_lock_monitor_t *monitor);
 
 /* ---- Owners --------------------------------------------------------------------------------- */
 
@@ -222,22 +226,23 @@ typedef struct es_lock_owner {
 } es_lock_owner_t;
 
 /* This process. */
-int es_lock_owner_self(es_lock_owner_t *owner);
+ES_API int es_lock_owner_self(es_lock_owner_t *owner);
 
 /* Replaces the file's contents with a record; needs an exclusive lock and a writable file
  * (ES_EBADF). NULL: this process. The record stays when the lock is released. */
-int es_lock_owner_write(es_lock_t *lock, const es_lock_owner_t *owner);
+ES_API int es_lock_owner_write(es_lock_t *lock, const es_lock_owner_t *owner);
 
 /* Reads the record of a file, locked or not. ES_ENOENT: no file; ES_EPROTO: it has no record. */
-int es_lock_owner_read(const char *path, es_lock_owner_t *owner);
+ES_API int es_lock_owner_read(const char *path, es_lock_owner_t *owner);
 
 /* 1: that process lives; 0: it is gone; ES_ENOTSUP: it ran on another machine. */
-int es_lock_owner_is_alive(const es_lock_owner_t *owner);
+ES_API int es_lock_owner_is_alive(const es_lock_owner_t *owner);
 
 /* A pid file: opens (and makes, mode 0644) the file, tries its exclusive lock and writes this
  * process's record. ES_EAGAIN: another has it, and *holder says who (pid 0 when the file does not
  * say). holder may be NULL. flags: NOFOLLOW, UNLINK_ON_RELEASE and the compatible modes. */
-int es_pidlock_acquire(const char *path, uint32_t flags, es_lock_owner_t *holder, es_lock_t **out);
+ES_API int es_pidlock_acquire(const char *path, uint32_t flags, es_lock_owner_t *holder,
+                              es_lock_t **out);
 
 #ifdef __cplusplus
 }

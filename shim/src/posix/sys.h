@@ -8,10 +8,15 @@
 #define EVENSHIM_SRC_POSIX_SYS_H
 
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #include "sys_kernel.h"
 
@@ -41,7 +46,22 @@
     row(int, sigaction, (int, const struct sigaction *, struct sigaction *))                       \
     row(int, pthread_sigmask, (int, const sigset_t *, sigset_t *))                                 \
     row(int, sigpending, (sigset_t *))                                                             \
-    row(int, sigwait, (const sigset_t *, int *))
+    row(int, sigwait, (const sigset_t *, int *))                                                   \
+    row(int, open, (const char *, int, ...))                                                       \
+    row(int, fstat, (int, struct stat *))                                                          \
+    row(int, stat, (const char *, struct stat *))                                                  \
+    row(int, unlink, (const char *))                                                               \
+    row(ssize_t, pread, (int, void *, size_t, off_t))                                              \
+    row(ssize_t, pwrite, (int, const void *, size_t, off_t))                                       \
+    row(int, ftruncate, (int, off_t))                                                              \
+    row(int, flock, (int, int))                                                                    \
+    row(int, kill, (pid_t, int))                                                                   \
+    row(int, gethostname, (char *, size_t))                                                        \
+    row(int, clock_gettime, (clockid_t, struct timespec *))                                        \
+    row(int, sched_yield, (void))                                                                  \
+    row(int, pthread_create, (pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))     \
+    row(int, pthread_cancel, (pthread_t))                                                          \
+    row(int, pthread_join, (pthread_t, void **))
 
 /* clang-format on */
 

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* A thread that waits for one lock in the kernel's queue, which alone is fair across processes. One
+ * lives for each file that a monitor waits for with ES_LOCK_FAIR, only while it waits. It ends by
+ * itself when it has the lock, or by pthread_cancel: the lock call is no cancellation point in
+ * every C library (musl cancels F_SETLKW alone), so cancellation is asynchronous around it and off
+ * everywhere else. The thread touches its own struct and the descriptor, nothing more. Breaks if
+ * anything but the system call comes between the two switches. */
+#include "lock_posix.h"
+
+#include "error_internal.h"
+
+#include <evenshim/memory.h>
+
+#include <errno.h>
+
+enum { RUNNING, DONE };
+
+struct es__helper {
+    pthread_t thread;
+    es__hold_t *hold;
+    es__bytes_t bytes;
+    short type;
+    int is_flock;
+    int reason; /* errno of the lock call, or 0 */
+    atomic_int state;
+    void (*wake)(void *context);
+    void *context;
+};
+
+static int wait_for_lock(const es__helper_t *helper) {
+    struct flock region = {0};
+    int fd = (int)helper->hold->native;
+
+    if (helper->is_flock) {
+        return es__sys.flock(fd, helper->type == F_RDLCK ? LOCK_SH : LOCK_EX);
+    }
+    region.l_type = helper->type;
+    region.l_whence = SEEK_SET;
+    region.l_start = (off_t)helper->bytes.offset;
+    region.l_len = (off_t)helper->bytes.size;
+    return es__sys.fcntl(fd, ES__OFD_SETLKW, &region);
+}
+
+static void *run(void *argument) {
+    es__helper_t *helper = argument;
+    int result;
+    int unwanted;
+
+    do {
+        (void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &unwanted);
+        (void)pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &unwanted);
+        result = wait_for_lock(helper);
+        (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &unwanted);
+    } while (result < 0 && errno == EINTR);
+    helper->reason = result < 0 ? errno : 0;
+    atomic_store_explicit(&helper->state, DONE, memory_order_release);
+    helper->wake(helper->context);
+    return NULL;
+}
+
+/* The thread must take no signal of the program's, and starts deaf to cancellation only after its
+ * first switch: until then there is nothing to lose. */
+static int start(es__helper_t *helper) {
+    sigset_t all;
+    sigset_t before;
+    int reason;
+
+    (void)sigfillset(&all);
+    (void)es__sys.pthread_sigmask(SIG_SETMASK, &all, &before);
+    reason = es__sys.pthread_create(&helper->thread, NULL, run, helper);
+    (void)es__sys.pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return reason;
+}
+
+int es__helper_begin(es__hold_t *hold, es__bytes_t bytes, es_lock_kind_t kind,
+                     void (*wake)(void *context), void *context, es__helper_t **out) {
+    es__helper_t *helper = es_calloc(1, sizeof(*helper));
+
+    if (helper == NULL) {
+        return es__refuse(ES_ENOMEM, ES_OP_LOCK, "es__helper_begin");
+    }
+    helper->hold = hold;
+    helper->bytes = bytes;
+    helper->type = kind == ES_LOCK_SHARED ? F_RDLCK : F_WRLCK;
+    helper->is_flock = hold->is_flock;
+    helper->wake = wake;
+    helper->context = context;
+    atomic_init(&helper->state, RUNNING);
+    if (start(helper) != 0) {
+        es_free(helper);
+        return ES_EAGAIN; /* no thread to be had: others ways of waiting remain */
+    }
+    *out = helper;
+    return 0;
+}
+
+/* After the thread has ended. */
+static int finish(es__helper_t *helper, int is_done) {
+    int reason = is_done ? helper->reason : ECANCELED;
+
+    es_free(helper);
+    errno = reason;
+    return reason == 0 ? 0 : es__lock_fail(ES_OP_LOCK, "fcntl");
+}
+
+int es__helper_check(es__helper_t *helper) {
+    if (atomic_load_explicit(&helper->state, memory_order_acquire) != DONE) {
+        return ES_EAGAIN;
+    }
+    (void)es__sys.pthread_join(helper->thread, NULL);
+    return finish(helper, 1);
+}
+
+/* The lock may have been granted in the moment of the cancellation: then nobody knows of it, so the
+ * bytes are freed in any case. */
+int es__helper_end(es__helper_t *helper) {
+    int is_done;
+
+    (void)es__sys.pthread_cancel(helper->thread);
+    (void)es__sys.pthread_join(helper->thread, NULL);
+    is_done = atomic_load_explicit(&helper->state, memory_order_acquire) == DONE;
+    if (!is_done) {
+        (void)es__prim_lock_free(helper->hold, helper->bytes);
+    }
+    return finish(helper, is_done);
+}

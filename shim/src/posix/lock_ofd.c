@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* Single locks by OFD commands of fcntl, which Linux and macOS have: they belong to the open file,
+ * so no other descriptor's close drops them (a POSIX lock goes with any close of any descriptor of
+ * the file in the process: SQLite's os_unix.c has the essay). flock's locks have the same owner;
+ * Linux keeps them apart from the others, which is what ES_LOCK_COMPAT_FLOCK is about. */
+#include "lock_posix.h"
+
+#include "error_internal.h"
+#include "prim/socket.h"
+
+#include <errno.h>
+
+_Static_assert(sizeof(off_t) == 8, "lock bytes lie beyond 2^61");
+
+int es__lock_fcntl(int fd, int command, short type, es__bytes_t bytes) {
+    struct flock region = {0};
+    int result;
+    int interruptions = 0;
+
+    region.l_type = type;
+    region.l_whence = SEEK_SET;
+    region.l_start = (off_t)bytes.offset;
+    region.l_len = (off_t)bytes.size;
+    do {
+        result = es__sys.fcntl(fd, command, &region);
+    } while (result < 0 && errno == EINTR && ++interruptions < ES__INTERRUPTIONS_MAX);
+    return result;
+}
+
+static int set_flock(int fd, int operation) {
+    int result;
+    int interruptions = 0;
+
+    do {
+        result = es__sys.flock(fd, operation);
+    } while (result < 0 && errno == EINTR && ++interruptions < ES__INTERRUPTIONS_MAX);
+    return result;
+}
+
+/* EAGAIN is no failure and leaves no trace. A kernel or file system that does not know the command
+ * says EINVAL. */
+static int judge(int result, const char *call) {
+    if (result == 0) {
+        return 0;
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EACCES) {
+        return ES_EAGAIN;
+    }
+    if (errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP) {
+        (void)es__lock_fail(ES_OP_LOCK, call);
+        return es__refuse(ES_ENOTSUP, ES_OP_LOCK, call);
+    }
+    return es__lock_fail(ES_OP_LOCK, call);
+}
+
+int es__prim_lock_try(es__hold_t *hold, es__bytes_t bytes, es_lock_kind_t kind) {
+    int fd = (int)hold->native;
+
+    if (hold->is_flock) {
+        return judge(set_flock(fd, (kind == ES_LOCK_SHARED ? LOCK_SH : LOCK_EX) | LOCK_NB),
+                     "flock");
+    }
+    return judge(
+        es__lock_fcntl(fd, ES__OFD_SETLK, kind == ES_LOCK_SHARED ? F_RDLCK : F_WRLCK, bytes),
+        "fcntl");
+}
+
+/* fcntl replaces the lock that the same owner has on the bytes, or leaves it when it cannot. */
+int es__prim_lock_convert(es__hold_t *hold, es__bytes_t bytes, es_lock_kind_t kind) {
+    return es__prim_lock_try(hold, bytes, kind);
+}
+
+int es__prim_lock_free(es__hold_t *hold, es__bytes_t bytes) {
+    int fd = (int)hold->native;
+
+    return hold->is_flock ? judge(set_flock(fd, LOCK_UN), "flock")
+                          : judge(es__lock_fcntl(fd, ES__OFD_SETLK, F_UNLCK, bytes), "fcntl");
+}

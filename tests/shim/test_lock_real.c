@@ -1,0 +1,922 @@
+/* SPDX-License-Identifier: MIT */
+/* Locks on real files of this system. Verified: what excludes what, upgrades and downgrades with
+ * their refusals, requests through a monitor, deadlines, cancellation, owner records and bad input.
+ * What makes it hard is that most of it is about what must not happen; so each absence is shown by
+ * a try from a second lock file, which the protocol must answer at once. */
+#include "check.h"
+#include "real.h"
+#include "real_file.h"
+
+#include <evenshim/evenshim.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#define MS ((int64_t)1000000)
+#define S  (1000 * MS)
+
+enum { WAITER_COUNT = 200, CANCEL_TURNS = 20000, RANGE_COUNT = 300 };
+
+static char path[REAL_PATH_BYTES];
+
+static int make_folder(void **state) {
+    (void)state;
+    real_folder_make();
+    real_name(path, "lock");
+    return 0;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    real_folder_remove();
+    return 0;
+}
+
+static es_lockfile_t *open_with(uint32_t flags) {
+    es_lockfile_t *file = NULL;
+
+    assert_code(es_lockfile_open(path, flags, 0600, &file), 0);
+    return file;
+}
+
+static es_lockfile_t *open_file(void) {
+    return open_with(ES_LOCK_CREATE);
+}
+
+static es_lock_t *take(es_lockfile_t *file, es_lock_kind_t kind) {
+    es_lock_t *lock = NULL;
+
+    assert_code(es_lock_try(file, kind, NULL, &lock), 0);
+    assert_int_equal(es_lock_kind(lock), kind);
+    return lock;
+}
+
+/* What a try gets; nothing is held after it. */
+static int probe(es_lockfile_t *file, es_lock_kind_t kind, const es_range_t *range) {
+    es_lock_t *lock = NULL;
+    int code = es_lock_try(file, kind, range, &lock);
+
+    if (code == 0) {
+        assert_code(es_lock_release(lock), 0);
+    } else {
+        assert_null(lock);
+    }
+    return code;
+}
+
+static void release(es_lock_t *lock) {
+    assert_code(es_lock_release(lock), 0);
+}
+
+/* ---- Exclusion ---- */
+
+static void exclusive_excludes_all_and_shared_excludes_exclusive(void **state) {
+    es_lockfile_t *file = open_file();
+    es_lockfile_t *other = open_file();
+    es_lock_t *lock = take(file, ES_LOCK_EXCLUSIVE);
+    es_lock_t *second;
+
+    (void)state;
+    assert_code(probe(other, ES_LOCK_SHARED, NULL), ES_EAGAIN);
+    assert_code(probe(other, ES_LOCK_EXCLUSIVE, NULL), ES_EAGAIN);
+    assert_code(probe(file, ES_LOCK_SHARED, NULL), ES_EAGAIN); /* the same file, another object */
+    release(lock);
+    lock = take(file, ES_LOCK_SHARED);
+    second = take(other, ES_LOCK_SHARED);
+    assert_code(probe(other, ES_LOCK_EXCLUSIVE, NULL), ES_EAGAIN);
+    release(lock);
+    assert_code(probe(file, ES_LOCK_EXCLUSIVE, NULL), ES_EAGAIN);
+    release(second);
+    assert_code(probe(other, ES_LOCK_EXCLUSIVE, NULL), 0);
+    es_lockfile_close(file);
+    es_lockfile_close(other);
+}
+
+static void a_lock_outlives_its_file_object_and_foreign_closes(void **state) {
+    es_lockfile_t *file = open_file();
+    es_lockfile_t *other = open_file();
+    es_lock_t *lock = take(file, ES_LOCK_EXCLUSIVE);
+
+    (void)state;
+    es_lockfile_close(file);
+    real_read_and_close(path);
+    assert_code(probe(other, ES_LOCK_SHARED, NULL), ES_EAGAIN);
+    release(lock);
+    assert_code(probe(other, ES_LOCK_EXCLUSIVE, NULL), 0);
+    es_lockfile_close(other);
+}
+
+static void a_locked_file_can_be_read_and_written_by_others(void **state) {
+    es_lockfile_t *file = open_file();
+    es_lock_t *lock = take(file, ES_LOCK_EXCLUSIVE);
+    char text[16] = "";
+
+    (void)state;
+    real_write(path, "seen by all");
+    real_read(path, text, sizeof(text));
+    assert_string_equal(text, "seen by all");
+    real_write(path, "");
+    release(lock);
+    es_lockfile_close(file);
+}
+
+static void ranges_exclude_where_they_overlap(void **state) {
+    static const struct {
+        es_range_t range;
+        int code;
+    } cases[] = {
+        {{0, 10}, 0},          {{9, 2}, ES_EAGAIN},  {{10, 10}, ES_EAGAIN}, {{19, 1}, ES_EAGAIN},
+        {{20, 5}, 0},          {{0, 0}, 0},          {{5, 0}, ES_EAGAIN},   {{20, 0}, 0},
+        {{0, 100}, ES_EAGAIN}, {{15, 1}, ES_EAGAIN},
+    };
+    const es_range_t held = {10, 10};
+    es_lockfile_t *file = open_file();
+    es_lockfile_t *other = open_file();
+    es_lock_t *lock = NULL;
+
+    (void)state;
+    assert_code(es_lock_try(file, ES_LOCK_EXCLUSIVE, &held, &lock), 0);
+    for (size_t index = 0; index < COUNT(cases); index++) {
+        assert_code(probe(other, ES_LOCK_EXCLUSIVE, &cases[index].range), cases[index].code);
+        assert_code(probe(other, ES_LOCK_SHARED, &cases[index].range), cases[index].code);
+    }
+    release(lock);
+    es_lockfile_close(file);
+    es_lockfile_close(other);
+}
+
+static void many_ranges_are_held_at_once(void **state) {
+    static es_lock_t *locks[RANGE_COUNT];
+    es_lockfile_t *file = open_file();
+
+    (void)state;
+    for (uint64_t index = 0; index < RANGE_COUNT; index++) {
+        const es_range_t range = {index * 3, 2};
+
+        assert_code(es_lock_try(file, ES_LOCK_EXCLUSIVE, &range, &locks[index]), 0);
+    }
+    for (uint64_t index = 0; index < RANGE_COUNT; index++) {
+        const es_range_t held = {index * 3 + 1, 1};
+        const es_range_t free = {index * 3 + 2, 1};
+
+        assert_code(probe(file, ES_LOCK_SHARED, &held), ES_EAGAIN);
+        assert_code(probe(file, ES_LOCK_EXCLUSIVE, &free), 0);
+    }
+    for (size_t index = 0; index < RANGE_COUNT; index++) {
+        release(locks[index]);
+    }
+    es_lockfile_close(file);
+}
+
+static void a_range_of_no_sense_is_refused(void **state) {
+    static const es_range_t bad[] = {{ES_LOCK_RANGE_MAX, 0}, {ES_LOCK_RANGE_MAX, 1},
+                                     {1, ES_LOCK_RANGE_MAX}, {UINT64_MAX, 2},
+                                     {2, UINT64_MAX},        {0, UINT64_MAX}};
+    static const es_range_t good[] = {{0, ES_LOCK_RANGE_MAX}, {ES_LOCK_RANGE_MAX - 1, 1}};
+    es_lockfile_t *file = open_file();
+
+    (void)state;
+    for (size_t index = 0; index < COUNT(bad); index++) {
+        assert_code(probe(file, ES_LOCK_SHARED, &bad[index]), ES_EINVAL);
+    }
+    for (size_t index = 0; index < COUNT(good); index++) {
+        assert_code(probe(file, ES_LOCK_EXCLUSIVE, &good[index]), 0);
+    }
+    es_lockfile_close(file);
+}
+
+/* ---- Conversion ---- */
+
+static void a_lone_reader_upgrades_and_downgrades(void **state) {
+    es_lockfile_t *file = open_file();
+    es_lockfile_t *other = open_file();
+    es_lock_t *lock = take(file, ES_LOCK_SHARED);
+
+    (void)state;
+    for (int turn = 0; turn < 3; turn++) {
+        assert_code(es_lock_convert(lock, ES_LOCK_EXCLUSIVE, 0, NULL), 0);
+        assert_code(es_lock_convert(lock, ES_LOCK_EXCLUSIVE, 0, NULL), 0);
+        assert_int_equal(es_lock_kind(lock), ES_LOCK_EXCLUSIVE);
+        assert_code(probe(other, ES_LOCK_SHARED, NULL), ES_EAGAIN);
+        assert_code(es_lock_convert(lock, ES_LOCK_SHARED, 0, NULL), 0);
+        assert_int_equal(es_lock_kind(lock), ES_LOCK_SHARED);
+        assert_code(probe(other, ES_LOCK_SHARED, NULL), 0);
+        assert_code(probe(other, ES_LOCK_EXCLUSIVE, NULL), ES_EAGAIN);
+    }
+    release(lock);
+    assert_code(probe(other, ES_LOCK_EXCLUSIVE, NULL), 0);
+    es_lockfile_close(file);
+    es_lockfile_close(other);
+}
+
+static void a_refused_upgrade_keeps_the_shared_lock(void **state) {
+    es_lockfile_t *file = open_file();
+    es_lockfile_t *other = open_file();
+    es_lock_t *lock = take(file, ES_LOCK_SHARED);
+    es_lock_t *reader = take(other, ES_LOCK_SHARED);
+
+    (void)state;
+    assert_code(es_lock_convert(lock, ES_LOCK_EXCLUSIVE, 0, NULL), ES_EAGAIN);
+    assert_code(es_lock_convert(lock, ES_LOCK_EXCLUSIVE, 5 * MS, NULL), ES_ETIMEDOUT);
+    assert_int_equal(es_lock_kind(lock), ES_LOCK_SHARED);
+    assert_code(probe(other, ES_LOCK_SHARED, NULL), 0); /* the gate is open again */
+    release(reader);
+    assert_code(probe(other, ES_LOCK_EXCLUSIVE, NULL), ES_EAGAIN);
+    assert_code(es_lock_convert(lock, ES_LOCK_EXCLUSIVE, 0, NULL), 0);
+    release(lock);
+    es_lockfile_close(file);
+    es_lockfile_close(other);
+}
+
+static void ranges_upgrade_too(void **state) {
+    const es_range_t range = {100, 50};
+    const es_range_t part = {120, 1};
+    es_lockfile_t *file = open_file();
+    es_lock_t *lock = NULL;
+    es_lock_t *reader = NULL;
+
+    (void)state;
+    assert_code(es_lock_try(file, ES_LOCK_SHARED, &range, &lock), 0);
+    assert_code(es_lock_try(file, ES_LOCK_SHARED, &part, &reader), 0);
+    assert_code(es_lock_convert(lock, ES_LOCK_EXCLUSIVE, 0, NULL), ES_EAGAIN);
+    release(reader);
+    assert_code(es_lock_convert(lock, ES_LOCK_EXCLUSIVE, 0, NULL), 0);
+    assert_code(probe(file, ES_LOCK_SHARED, &part), ES_EAGAIN);
+    assert_code(es_lock_convert(lock, ES_LOCK_SHARED, 0, NULL), 0);
+    assert_code(probe(file, ES_LOCK_SHARED, &part), 0);
+    release(lock);
+    es_lockfile_close(file);
+}
+
+/* ---- Requests ---- */
+
+typedef struct answer {
+    es_lock_req_t req;
+    int count;
+    int status;
+    int order;
+    es_lock_t *lock;
+} answer_t;
+
+static int answer_order;
+
+static void keep_answer(es_lock_req_t *req, int status, es_lock_t *lock) {
+    answer_t *answer = req->data;
+
+    answer->count++;
+    answer->status = status;
+    answer->lock = lock;
+    answer->order = answer_order++;
+}
+
+static es_lock_monitor_t *open_monitor(void) {
+    es_lock_monitor_t *monitor = NULL;
+
+    assert_code(es_lock_monitor_open(&monitor), 0);
+    return monitor;
+}
+
+static void start(es_lock_monitor_t *monitor, answer_t *answer, es_lockfile_t *file,
+                  es_lock_kind_t kind, int64_t timeout_ns) {
+    memset(answer, 0, sizeof(*answer));
+    answer->req.data = answer;
+    assert_code(es_lock_start(monitor, &answer->req, file, kind, NULL, timeout_ns, keep_answer), 0);
+    assert_int_equal(answer->count, 0);
+}
+
+static void start_convert(es_lock_monitor_t *monitor, answer_t *answer, es_lock_t *lock,
+                          es_lock_kind_t kind, int64_t timeout_ns) {
+    memset(answer, 0, sizeof(*answer));
+    answer->req.data = answer;
+    assert_code(es_lock_start_convert(monitor, &answer->req, lock, kind, timeout_ns, keep_answer),
+                0);
+    assert_int_equal(answer->count, 0);
+}
+
+/* Drives the monitor as a loop does, until the answer is there or there is no sense in waiting. */
+static void drive(es_lock_monitor_t *monitor, const answer_t *answer) {
+    while (answer->count == 0) {
+        int64_t pause = es_lock_monitor_timeout(monitor);
+        int64_t most = pause < 0 || pause > 10 * S ? 10 * S : pause;
+        int code = es_lock_monitor_wait(monitor, most, NULL);
+
+        assert_true(code == 0 || (code == ES_ETIMEDOUT && most < 10 * S));
+        assert_true(es_lock_dispatch(monitor) >= 0);
+    }
+    assert_int_equal(answer->count, 1);
+}
+
+static void a_request_that_need_not_wait_answers_in_the_next_dispatch(void **state) {
+    es_lockfile_t *file = open_file();
+    es_lock_monitor_t *monitor = open_monitor();
+    answer_t answer;
+
+    (void)state;
+    start(monitor, &answer, file, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER);
+    assert_true(es_lock_monitor_timeout(monitor) == 0);
+    assert_code(es_lock_monitor_wait(monitor, 10 * S, NULL), 0);
+    assert_int_equal(es_lock_dispatch(monitor), 1);
+    assert_code(answer.status, 0);
+    assert_code(es_lock_cancel(&answer.req), ES_EALREADY);
+    release(answer.lock);
+    assert_int_equal(es_lock_dispatch(monitor), 0);
+    assert_true(es_lock_monitor_timeout(monitor) == ES_LOCK_FOREVER);
+    es_lock_monitor_close(monitor);
+    es_lockfile_close(file);
+}
+
+static void a_waiting_request_gets_the_lock_when_it_is_released(void **state) {
+    es_lockfile_t *file = open_file();
+    es_lockfile_t *other = open_file();
+    es_lock_monitor_t *monitor = open_monitor();
+    es_lock_t *lock = take(other, ES_LOCK_EXCLUSIVE);
+    answer_t answer;
+
+    (void)state;
+    start(monitor, &answer, file, ES_LOCK_SHARED, ES_LOCK_FOREVER);
+    assert_int_equal(es_lock_dispatch(monitor), 0);
+    assert_int_equal(answer.count, 0);
+    release(lock);
+    drive(monitor, &answer);
+    assert_code(answer.status, 0);
+    assert_int_equal(es_lock_kind(answer.lock), ES_LOCK_SHARED);
+    release(answer.lock);
+    es_lock_monitor_close(monitor);
+    es_lockfile_close(file);
+    es_lockfile_close(other);
+}
+
+static void requests_on_one_file_are_served_in_order(void **state) {
+    static answer_t answers[WAITER_COUNT];
+    es_lockfile_t *file = open_file();
+    es_lock_monitor_t *monitor = open_monitor();
+    es_lock_t *lock = take(file, ES_LOCK_EXCLUSIVE);
+
+    (void)state;
+    answer_order = 0;
+    for (int index = 0; index < WAITER_COUNT; index++) {
+        start(monitor, &answers[index], file, index % 3 == 0 ? ES_LOCK_EXCLUSIVE : ES_LOCK_SHARED,
+              ES_LOCK_FOREVER);
+    }
+    release(lock);
+    for (int index = 0; index < WAITER_COUNT; index++) {
+        drive(monitor, &answers[index]);
+        assert_code(answers[index].status, 0);
+        assert_int_equal(answers[index].order, index);
+        release(answers[index].lock);
+    }
+    es_lock_monitor_close(monitor);
+    es_lockfile_close(file);
+}
+
+static void a_writer_that_waits_stops_new_readers(void **state) {
+    es_lockfile_t *file = open_file();
+    es_lockfile_t *other = open_file();
+    es_lock_monitor_t *monitor = open_monitor();
+    es_lock_t *reader = take(other, ES_LOCK_SHARED);
+    answer_t answer;
+
+    (void)state;
+    start(monitor, &answer, file, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER);
+    assert_int_equal(es_lock_dispatch(monitor), 0);
+    assert_code(probe(other, ES_LOCK_SHARED, NULL), ES_EAGAIN);
+    release(reader);
+    drive(monitor, &answer);
+    assert_code(answer.status, 0);
+    release(answer.lock);
+    assert_code(probe(other, ES_LOCK_SHARED, NULL), 0);
+    es_lock_monitor_close(monitor);
+    es_lockfile_close(file);
+    es_lockfile_close(other);
+}
+
+static void of_two_upgrades_the_second_is_a_deadlock(void **state) {
+    es_lockfile_t *file = open_file();
+    es_lock_monitor_t *monitor = open_monitor();
+    es_lock_t *one = take(file, ES_LOCK_SHARED);
+    es_lock_t *two = take(file, ES_LOCK_SHARED);
+    answer_t first;
+    answer_t second;
+
+    (void)state;
+    start_convert(monitor, &first, one, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER);
+    start_convert(monitor, &second, two, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER);
+    drive(monitor, &second);
+    assert_code(second.status, ES_EDEADLK);
+    assert_ptr_equal(second.lock, two);
+    assert_int_equal(es_lock_kind(two), ES_LOCK_SHARED);
+    assert_int_equal(first.count, 0);
+    assert_code(es_lock_convert(two, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER, NULL), ES_EDEADLK);
+    release(two);
+    drive(monitor, &first);
+    assert_code(first.status, 0);
+    assert_int_equal(es_lock_kind(one), ES_LOCK_EXCLUSIVE);
+    release(one);
+    es_lock_monitor_close(monitor);
+    es_lockfile_close(file);
+}
+
+static void an_upgrade_behind_a_waiting_writer_is_a_deadlock(void **state) {
+    es_lockfile_t *file = open_file();
+    es_lock_monitor_t *monitor = open_monitor();
+    es_lock_t *reader = take(file, ES_LOCK_SHARED);
+    answer_t writer;
+
+    (void)state;
+    start(monitor, &writer, file, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER);
+    assert_code(es_lock_convert(reader, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER, NULL), ES_EDEADLK);
+    release(reader);
+    drive(monitor, &writer);
+    assert_code(writer.status, 0);
+    release(writer.lock);
+    es_lock_monitor_close(monitor);
+    es_lockfile_close(file);
+}
+
+static void a_downgrade_lets_waiting_readers_in(void **state) {
+    es_lockfile_t *file = open_file();
+    es_lock_monitor_t *monitor = open_monitor();
+    es_lock_t *lock = take(file, ES_LOCK_EXCLUSIVE);
+    answer_t reader;
+    answer_t down;
+
+    (void)state;
+    start(monitor, &reader, file, ES_LOCK_SHARED, ES_LOCK_FOREVER);
+    assert_int_equal(es_lock_dispatch(monitor), 0);
+    start_convert(monitor, &down, lock, ES_LOCK_SHARED, ES_LOCK_FOREVER);
+    drive(monitor, &down);
+    assert_code(down.status, 0);
+    drive(monitor, &reader);
+    assert_code(reader.status, 0);
+    release(reader.lock);
+    release(lock);
+    es_lock_monitor_close(monitor);
+    es_lockfile_close(file);
+}
+
+static void a_cancelled_upgrade_lets_waiting_readers_in(void **state) {
+    es_lockfile_t *file = open_file();
+    es_lockfile_t *other = open_file();
+    es_lock_monitor_t *monitor = open_monitor();
+    es_lock_monitor_t *elsewhere = open_monitor();
+    es_lock_t *one = take(file, ES_LOCK_SHARED);
+    es_lock_t *two = take(file, ES_LOCK_SHARED);
+    answer_t upgrade;
+    answer_t reader;
+
+    (void)state;
+    start_convert(monitor, &upgrade, one, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER);
+    start(elsewhere, &reader, other, ES_LOCK_SHARED, ES_LOCK_FOREVER);
+    assert_int_equal(es_lock_dispatch(elsewhere), 0);
+    assert_code(es_lock_cancel(&upgrade.req), 0);
+    assert_code(es_lock_cancel(&upgrade.req), ES_EALREADY);
+    drive(monitor, &upgrade);
+    assert_code(upgrade.status, ES_ECANCELED);
+    assert_int_equal(es_lock_kind(one), ES_LOCK_SHARED);
+    drive(elsewhere, &reader);
+    assert_code(reader.status, 0);
+    release(reader.lock);
+    release(one);
+    release(two);
+    es_lock_monitor_close(monitor);
+    es_lock_monitor_close(elsewhere);
+    es_lockfile_close(file);
+    es_lockfile_close(other);
+}
+
+static void deadlines_end_requests(void **state) {
+    es_lockfile_t *file = open_file();
+    es_lock_monitor_t *monitor = open_monitor();
+    es_lock_t *lock = take(file, ES_LOCK_EXCLUSIVE);
+    answer_t at_once;
+    answer_t soon;
+    answer_t behind;
+
+    (void)state;
+    start(monitor, &soon, file, ES_LOCK_EXCLUSIVE, 10 * MS);
+    start(monitor, &behind, file, ES_LOCK_SHARED, 1 * MS);
+    start(monitor, &at_once, file, ES_LOCK_SHARED, 0);
+    drive(monitor, &at_once);
+    assert_code(at_once.status, ES_EAGAIN);
+    drive(monitor, &behind);
+    assert_code(behind.status, ES_ETIMEDOUT);
+    drive(monitor, &soon);
+    assert_code(soon.status, ES_ETIMEDOUT);
+    assert_null(soon.lock);
+    assert_true(es_lock_monitor_timeout(monitor) == ES_LOCK_FOREVER);
+    release(lock);
+    assert_code(probe(file, ES_LOCK_EXCLUSIVE, NULL), 0);
+    es_lock_monitor_close(monitor);
+    es_lockfile_close(file);
+}
+
+/* One monitor holds and one waits; the wait is cancelled before, in, or after the release. */
+static void a_cancel_that_races_a_grant_loses_nothing(void **state) {
+    es_lockfile_t *file = open_file();
+    es_lockfile_t *other = open_file();
+    es_lock_monitor_t *monitor = open_monitor();
+    int granted_count = 0;
+
+    (void)state;
+    for (int turn = 0; turn < CANCEL_TURNS; turn++) {
+        es_lock_t *lock = take(other, ES_LOCK_EXCLUSIVE);
+        answer_t answer;
+        int cancelled;
+
+        start(monitor, &answer, file, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER);
+        if (turn % 4 != 0) {
+            release(lock);
+        }
+        if (turn % 4 == 2) {
+            (void)es_lock_dispatch(monitor);
+        }
+        cancelled = answer.count == 0 ? es_lock_cancel(&answer.req) : ES_EALREADY;
+        if (turn % 4 == 0) {
+            release(lock);
+        }
+        drive(monitor, &answer);
+        assert_true(answer.status == 0 || (cancelled == 0 && answer.status == ES_ECANCELED));
+        if (answer.status == 0) {
+            granted_count++;
+            assert_code(probe(other, ES_LOCK_SHARED, NULL), ES_EAGAIN);
+            release(answer.lock);
+        }
+        assert_code(probe(other, ES_LOCK_EXCLUSIVE, NULL), 0);
+    }
+    assert_true(granted_count > 0 && granted_count < CANCEL_TURNS);
+    es_lock_monitor_close(monitor);
+    es_lockfile_close(file);
+    es_lockfile_close(other);
+}
+
+static void closing_a_monitor_drops_its_requests(void **state) {
+    static answer_t answers[3];
+    es_lockfile_t *file = open_file();
+    es_lock_monitor_t *monitor = open_monitor();
+    int open_count = real_open_count();
+    es_lock_t *lock = take(file, ES_LOCK_SHARED);
+
+    (void)state;
+    start(monitor, &answers[0], file, ES_LOCK_SHARED, ES_LOCK_FOREVER); /* had, not told */
+    start(monitor, &answers[1], file, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER);
+    start(monitor, &answers[2], file, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER);
+    es_lock_monitor_close(monitor);
+    for (size_t index = 0; index < COUNT(answers); index++) {
+        assert_int_equal(answers[index].count, 0);
+    }
+    release(lock);
+    assert_code(probe(file, ES_LOCK_EXCLUSIVE, NULL), 0);
+    es_lockfile_close(file);
+    assert_true(real_open_count() < open_count);
+}
+
+/* ---- Blocking ---- */
+
+static void waiting_for_oneself_ends_at_the_deadline(void **state) {
+    es_lockfile_t *file = open_file();
+    es_lock_t *lock = take(file, ES_LOCK_EXCLUSIVE);
+    es_lock_t *second = NULL;
+
+    (void)state;
+    assert_code(es_lock_acquire(file, ES_LOCK_EXCLUSIVE, NULL, 0, NULL, &second), ES_EAGAIN);
+    assert_code(es_lock_acquire(file, ES_LOCK_EXCLUSIVE, NULL, MS, NULL, &second), ES_ETIMEDOUT);
+    assert_code(es_lock_acquire(file, ES_LOCK_SHARED, NULL, 5 * MS, NULL, &second), ES_ETIMEDOUT);
+    assert_null(second);
+    release(lock);
+    assert_code(es_lock_acquire(file, ES_LOCK_SHARED, NULL, INT64_MAX, NULL, &second), 0);
+    release(second);
+    es_lockfile_close(file);
+}
+
+static void a_set_cancel_ends_every_wait(void **state) {
+    es_lockfile_t *file = open_file();
+    es_lock_t *lock = take(file, ES_LOCK_SHARED);
+    es_lock_t *other = take(file, ES_LOCK_SHARED);
+    es_lock_t *second = NULL;
+    es_cancel_t *cancel = NULL;
+
+    (void)state;
+    assert_code(es_cancel_open(&cancel), 0);
+    es_cancel_set(cancel);
+    assert_code(es_lock_acquire(file, ES_LOCK_EXCLUSIVE, NULL, ES_LOCK_FOREVER, cancel, &second),
+                ES_ECANCELED);
+    assert_code(es_lock_convert(lock, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER, cancel), ES_ECANCELED);
+    assert_int_equal(es_lock_kind(lock), ES_LOCK_SHARED);
+    assert_code(probe(file, ES_LOCK_SHARED, NULL), 0);
+    assert_code(es_lock_acquire(file, ES_LOCK_SHARED, NULL, ES_LOCK_FOREVER, cancel, &second), 0);
+    release(second);
+    release(other);
+    release(lock);
+    es_cancel_close(cancel);
+    es_cancel_close(NULL);
+    es_lockfile_close(file);
+}
+
+static void fair_locks_obey_the_same_rules(void **state) {
+    es_lockfile_t *file = open_with(ES_LOCK_CREATE | ES_LOCK_FAIR);
+    es_lock_monitor_t *monitor = open_monitor();
+    es_lock_t *lock = take(file, ES_LOCK_EXCLUSIVE);
+    es_lock_t *second = NULL;
+    answer_t first;
+    answer_t late;
+
+    (void)state;
+    start(monitor, &first, file, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER);
+    start(monitor, &late, file, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER);
+    assert_code(es_lock_acquire(file, ES_LOCK_SHARED, NULL, 2 * MS, NULL, &second), ES_ETIMEDOUT);
+    release(lock);
+    drive(monitor, &first);
+    assert_code(first.status, 0);
+    assert_code(es_lock_cancel(&late.req), 0);
+    drive(monitor, &late);
+    assert_code(late.status, ES_ECANCELED);
+    release(first.lock);
+    assert_code(probe(file, ES_LOCK_EXCLUSIVE, NULL), 0);
+    es_lock_monitor_close(monitor);
+    es_lockfile_close(file);
+}
+
+/* ---- Files ---- */
+
+static void what_cannot_be_locked_is_refused(void **state) {
+    char name[REAL_PATH_BYTES];
+    es_lockfile_t *file = NULL;
+    uint32_t caps = 0;
+
+    (void)state;
+    assert_code(es_lockfile_open(NULL, 0, 0, &file), ES_EINVAL);
+    assert_code(es_lockfile_open("", ES_LOCK_CREATE, 0600, &file), ES_EINVAL);
+    assert_code(es_lockfile_open(path, 1u << 20, 0600, &file), ES_EINVAL);
+    assert_code(es_lockfile_open(path, ES_LOCK_COMPAT_BYTE0 | ES_LOCK_NATIVE_RANGE, 0, &file),
+                ES_EINVAL);
+    assert_code(es_lockfile_open(path, ES_LOCK_READONLY | ES_LOCK_CREATE, 0, &file), ES_EINVAL);
+    real_name(name, "missing");
+    assert_code(es_lockfile_open(name, 0, 0, &file), ES_ENOENT);
+    assert_code(es_lock_probe_fs(name, &caps), ES_ENOENT);
+    real_name(name, "missing/lock");
+    assert_code(es_lockfile_open(name, ES_LOCK_CREATE, 0600, &file), ES_ENOENT);
+    real_name(name, "");
+    assert_code(es_lockfile_open(name, ES_LOCK_CREATE, 0600, &file), ES_EISDIR);
+    assert_code(es_lockfile_open(name, ES_LOCK_READONLY, 0, &file), ES_EISDIR);
+    assert_code(es_lockfile_open(real_null_device, 0, 0, &file), ES_ENOTSUP);
+    assert_code(es_lockfile_wrap(-1, 0, &file), ES_EBADF);
+    assert_null(file);
+}
+
+static void a_file_for_reading_gives_shared_locks_alone(void **state) {
+    es_lockfile_t *writer = open_file();
+    es_lockfile_t *file = open_with(ES_LOCK_READONLY);
+    es_lock_t *lock = take(file, ES_LOCK_SHARED);
+    es_lock_owner_t owner;
+
+    (void)state;
+    assert_code(probe(file, ES_LOCK_EXCLUSIVE, NULL), ES_EBADF);
+    assert_code(es_lock_convert(lock, ES_LOCK_EXCLUSIVE, 0, NULL), ES_EBADF);
+    assert_code(es_lock_owner_write(lock, NULL), ES_EBADF);
+    assert_code(es_lock_owner_self(&owner), 0);
+    assert_code(probe(writer, ES_LOCK_EXCLUSIVE, NULL), ES_EAGAIN);
+    release(lock);
+    es_lockfile_close(file);
+    es_lockfile_close(writer);
+}
+
+static void bad_requests_are_refused(void **state) {
+    es_lockfile_t *file = open_file();
+    es_lock_monitor_t *monitor = open_monitor();
+    const es_range_t bad = {1, UINT64_MAX};
+    es_lock_req_t req;
+    es_lock_t *lock = take(file, ES_LOCK_SHARED);
+
+    (void)state;
+    assert_code(es_lock_start(monitor, &req, file, (es_lock_kind_t)3, NULL, 0, keep_answer),
+                ES_EINVAL);
+    assert_code(es_lock_start(monitor, &req, file, ES_LOCK_SHARED, &bad, 0, keep_answer),
+                ES_EINVAL);
+    assert_code(es_lock_convert(lock, (es_lock_kind_t)0, 0, NULL), ES_EINVAL);
+    assert_code(es_lock_start_convert(monitor, &req, lock, (es_lock_kind_t)7, 0, keep_answer),
+                ES_EINVAL);
+    assert_code(es_lock_release(NULL), ES_EINVAL);
+    assert_int_equal(es_lock_dispatch(monitor), 0);
+    release(lock);
+    es_lock_monitor_close(monitor);
+    es_lock_monitor_close(NULL);
+    es_lockfile_close(file);
+    es_lockfile_close(NULL);
+}
+
+static void a_wrapped_descriptor_excludes_like_any_other(void **state) {
+    es_lockfile_t *other = open_file();
+    intptr_t descriptor = real_descriptor_open(path);
+    es_lockfile_t *file = NULL;
+    es_lock_t *lock;
+    uint32_t caps = 0;
+
+    (void)state;
+    assert_code(es_lockfile_wrap(descriptor, ES_LOCK_UNLINK_ON_RELEASE, &file), ES_EINVAL);
+    assert_code(es_lockfile_wrap(descriptor, 0, &file), 0);
+    real_descriptor_close(descriptor);
+    assert_code(es_lockfile_caps(file, &caps), 0);
+    assert_true((caps & ES_LOCK_CAN_LOCK) != 0);
+    lock = take(file, ES_LOCK_EXCLUSIVE);
+    assert_code(es_lock_verify(lock), 0);
+    assert_code(probe(other, ES_LOCK_SHARED, NULL), ES_EAGAIN);
+    release(lock);
+    es_lockfile_close(file);
+    es_lockfile_close(other);
+}
+
+static void a_replaced_file_is_noticed(void **state) {
+    es_lockfile_t *file = open_file();
+    es_lock_t *lock = take(file, ES_LOCK_EXCLUSIVE);
+    es_lock_t *reader;
+
+    (void)state;
+    assert_code(es_lock_verify(lock), 0);
+    release(lock);
+    reader = take(file, ES_LOCK_SHARED);
+    assert_code(es_lock_verify(reader), 0);
+    real_replace(path);
+    assert_code(es_lock_verify(reader), ES_ESTALE);
+    release(reader);
+    es_lockfile_close(file);
+}
+
+static void a_file_removed_at_release_is_made_anew(void **state) {
+    const uint32_t flags = ES_LOCK_CREATE | ES_LOCK_UNLINK_ON_RELEASE;
+    es_lockfile_t *file = open_with(flags);
+    es_lockfile_t *other = open_with(flags);
+    es_lock_monitor_t *monitor = open_monitor();
+    es_lock_t *lock = take(file, ES_LOCK_EXCLUSIVE);
+    answer_t answer;
+
+    (void)state;
+    assert_code(probe(other, ES_LOCK_EXCLUSIVE, NULL), ES_EAGAIN);
+    start(monitor, &answer, other, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER);
+    assert_int_equal(es_lock_dispatch(monitor), 0);
+    release(lock);
+    drive(monitor, &answer);
+    assert_code(answer.status, 0);
+    assert_true(real_exists(path));
+    assert_code(es_lock_verify(answer.lock), 0);
+    assert_code(probe(file, ES_LOCK_EXCLUSIVE, NULL), ES_EAGAIN);
+    release(answer.lock);
+    assert_false(real_exists(path));
+    es_lock_monitor_close(monitor);
+    es_lockfile_close(file);
+    es_lockfile_close(other);
+}
+
+/* ---- Owners ---- */
+
+static void an_owner_record_says_who_holds(void **state) {
+    es_lockfile_t *file = open_file();
+    es_lock_t *lock = take(file, ES_LOCK_EXCLUSIVE);
+    es_lock_owner_t self;
+    es_lock_owner_t read;
+
+    (void)state;
+    assert_code(es_lock_owner_read(path, &read), ES_EPROTO);
+    assert_code(es_lock_owner_write(lock, NULL), 0);
+    assert_code(es_lock_owner_self(&self), 0);
+    assert_code(es_lock_owner_read(path, &read), 0); /* although it is locked */
+    assert_true(read.pid == self.pid && read.birth == self.birth && read.since_s > 1600000000);
+    assert_string_equal(read.host, self.host);
+    assert_string_equal(read.boot, self.boot);
+    assert_string_equal(read.command, self.command);
+    assert_true(strlen(read.command) > 0);
+    assert_int_equal(es_lock_owner_is_alive(&read), 1);
+    release(lock);
+    assert_code(es_lock_owner_read(path, &read), 0); /* a comment, which stays */
+    es_lockfile_close(file);
+}
+
+static void a_record_survives_any_text(void **state) {
+    es_lockfile_t *file = open_file();
+    es_lock_t *lock = take(file, ES_LOCK_EXCLUSIVE);
+    es_lock_owner_t owner = {.pid = 77, .birth = UINT64_MAX, .since_s = -5};
+    es_lock_owner_t read;
+
+    (void)state;
+    memset(owner.host, '%', sizeof(owner.host) - 1);
+    memset(owner.command, '\n', sizeof(owner.command) - 1);
+    (void)snprintf(owner.boot, sizeof(owner.boot), "end\nend \xc3\xa9%%zz ");
+    assert_code(es_lock_owner_write(lock, &owner), 0);
+    assert_code(es_lock_owner_read(path, &read), 0);
+    assert_memory_equal(&read, &owner, sizeof(owner));
+    assert_code(es_lock_owner_is_alive(&read), ES_ENOTSUP);
+    release(lock);
+    es_lockfile_close(file);
+}
+
+static void a_broken_record_is_no_record(void **state) {
+    static const char *const broken[] = {"",
+                                         "evenshim-lock 1\n",
+                                         "evenshim-lock 1\npid 5\n",
+                                         "evenshim-lock 1\nend\n",
+                                         "evenshim-lock 1\npid \nend\n",
+                                         "evenshim-lock 1\npid -4\nend\n",
+                                         "evenshim-lock 2\npid 5\nend\n",
+                                         "1234\n"};
+    es_lock_owner_t read = {.pid = 3};
+
+    (void)state;
+    for (size_t index = 0; index < COUNT(broken); index++) {
+        real_write(path, broken[index]);
+        assert_code(es_lock_owner_read(path, &read), ES_EPROTO);
+    }
+    assert_true(read.pid == 3);
+    real_write(path, "evenshim-lock 1\npid 5\nfuture thing\nend\nold tail\n");
+    assert_code(es_lock_owner_read(path, &read), 0);
+    assert_true(read.pid == 5);
+}
+
+static void a_process_that_is_gone_is_not_alive(void **state) {
+    es_lock_owner_t owner;
+
+    (void)state;
+    assert_code(es_lock_owner_self(&owner), 0);
+    owner.birth++;
+    assert_int_equal(es_lock_owner_is_alive(&owner), 0); /* a later process with the same number */
+    owner.birth = 0;
+    assert_int_equal(es_lock_owner_is_alive(&owner), 1);
+    owner.pid = INT64_MAX;
+    assert_int_equal(es_lock_owner_is_alive(&owner), 0);
+}
+
+static void a_pid_lock_tells_who_has_it(void **state) {
+    es_lock_owner_t holder = {.pid = -1};
+    es_lock_owner_t self;
+    es_lock_t *lock = NULL;
+    es_lock_t *second = NULL;
+
+    (void)state;
+    assert_code(es_lock_owner_self(&self), 0);
+    assert_code(es_pidlock_acquire(path, ES_LOCK_READONLY, &holder, &lock), ES_EINVAL);
+    assert_code(es_pidlock_acquire(path, ES_LOCK_UNLINK_ON_RELEASE, &holder, &lock), 0);
+    assert_code(es_pidlock_acquire(path, 0, &holder, &second), ES_EAGAIN);
+    assert_true(holder.pid == self.pid);
+    assert_code(es_pidlock_acquire(path, 0, NULL, &second), ES_EAGAIN);
+    assert_null(second);
+    release(lock);
+    assert_false(real_exists(path));
+}
+
+static void nothing_is_left_open(void **state) {
+    int before;
+
+    (void)state;
+    a_waiting_request_gets_the_lock_when_it_is_released(state);
+    before = real_open_count();
+    exclusive_excludes_all_and_shared_excludes_exclusive(state);
+    a_refused_upgrade_keeps_the_shared_lock(state);
+    a_waiting_request_gets_the_lock_when_it_is_released(state);
+    what_cannot_be_locked_is_refused(state);
+    a_file_removed_at_release_is_made_anew(state);
+    a_pid_lock_tells_who_has_it(state);
+    fair_locks_obey_the_same_rules(state);
+    assert_int_equal(real_open_count(), before);
+}
+
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        IN_FOLDER(exclusive_excludes_all_and_shared_excludes_exclusive),
+        IN_FOLDER(a_lock_outlives_its_file_object_and_foreign_closes),
+        IN_FOLDER(a_locked_file_can_be_read_and_written_by_others),
+        IN_FOLDER(ranges_exclude_where_they_overlap),
+        IN_FOLDER(many_ranges_are_held_at_once),
+        IN_FOLDER(a_range_of_no_sense_is_refused),
+        IN_FOLDER(a_lone_reader_upgrades_and_downgrades),
+        IN_FOLDER(a_refused_upgrade_keeps_the_shared_lock),
+        IN_FOLDER(ranges_upgrade_too),
+        IN_FOLDER(a_request_that_need_not_wait_answers_in_the_next_dispatch),
+        IN_FOLDER(a_waiting_request_gets_the_lock_when_it_is_released),
+        IN_FOLDER(requests_on_one_file_are_served_in_order),
+        IN_FOLDER(a_writer_that_waits_stops_new_readers),
+        IN_FOLDER(of_two_upgrades_the_second_is_a_deadlock),
+        IN_FOLDER(an_upgrade_behind_a_waiting_writer_is_a_deadlock),
+        IN_FOLDER(a_downgrade_lets_waiting_readers_in),
+        IN_FOLDER(a_cancelled_upgrade_lets_waiting_readers_in),
+        IN_FOLDER(deadlines_end_requests),
+        IN_FOLDER(a_cancel_that_races_a_grant_loses_nothing),
+        IN_FOLDER(closing_a_monitor_drops_its_requests),
+        IN_FOLDER(waiting_for_oneself_ends_at_the_deadline),
+        IN_FOLDER(a_set_cancel_ends_every_wait),
+        IN_FOLDER(fair_locks_obey_the_same_rules),
+        IN_FOLDER(what_cannot_be_locked_is_refused),
+        IN_FOLDER(a_file_for_reading_gives_shared_locks_alone),
+        IN_FOLDER(bad_requests_are_refused),
+        IN_FOLDER(a_wrapped_descriptor_excludes_like_any_other),
+        IN_FOLDER(a_replaced_file_is_noticed),
+        IN_FOLDER(a_file_removed_at_release_is_made_anew),
+        IN_FOLDER(an_owner_record_says_who_holds),
+        IN_FOLDER(a_record_survives_any_text),
+        IN_FOLDER(a_broken_record_is_no_record),
+        IN_FOLDER(a_process_that_is_gone_is_not_alive),
+        IN_FOLDER(a_pid_lock_tells_who_has_it),
+        IN_FOLDER(nothing_is_left_open),
+    };
+
+    return cmocka_run_group_tests_name("locks on real files", tests, NULL, NULL);
+}
