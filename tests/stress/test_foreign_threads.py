@@ -186,7 +186,7 @@ def test_loops_that_close_while_others_post_lose_no_call_silently():
 
 
 @pytest.mark.filterwarnings("ignore:.*never awaited")  # the refused sock_recv
-@pytest.mark.skipif(HAS_GIL, reason="with a GIL these calls are as unordered as asyncio's")
+@pytest.mark.skipif(HAS_GIL, reason="tests/platforms.md: unordered-calls-with-a-gil")
 def test_what_no_other_thread_may_do_is_refused_before_anything_is_touched():
     ours, peer = socket.socketpair()
     ours.setblocking(False)
@@ -243,7 +243,9 @@ def test_what_threads_drop_is_ended_by_the_loop():
         submit(loop, asyncio.sleep(0))
 
 
-@pytest.mark.skipif(sys.version_info < (3, 14), reason="a promise of 3.14")
+@pytest.mark.skipif(
+    sys.version_info < (3, 14), reason="tests/platforms.md: cancelling-elsewhere-before-3.14"
+)
 def test_a_callback_that_is_cancelled_elsewhere_has_ended_when_cancel_returns():
     with Loop() as loop:
         inside = threading.Event()
