@@ -23,6 +23,8 @@ PIPE_WRITABLE: int
 PIPE_HANDLE: int
 PIPE_SOCKET: int
 
+def error_text(number: int, /) -> str | None: ...
+
 @final
 class Handle(asyncio.Handle):
     """A callback that a loop will call: what call_soon() returns."""

@@ -113,6 +113,10 @@ class UnixLoop:
     _process_self_data = _Unix._process_self_data
     _check_signal = _Unix._check_signal
 
+    # -- sockets -----------------------------------------------------------------------------------
+
+    sock_connect = _Unix.sock_connect
+
     # -- unix sockets ------------------------------------------------------------------------------
 
     create_unix_connection = _Unix.create_unix_connection

@@ -1,20 +1,24 @@
 # SPDX-License-Identifier: MIT
 # mypy: disable-error-code="attr-defined,no-any-return"
-"""What Windows adds to the loop: pipes, named ones too, and child processes."""
+"""What Windows adds to the loop: pipes, named ones too, child processes, Linux's words."""
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
-from asyncio import base_subprocess, trsock, windows_events, windows_utils
+from asyncio import base_events, base_subprocess, trsock, windows_events, windows_utils
 from typing import Any
 
 from . import _core
 from ._named_pipes import PipeLoop
 from ._sendfile import sock_sendfile
 from ._support import start_subprocess
+from ._words import LinuxWords, reword
 
+_Base: Any = base_events.BaseEventLoop
 _Proactor: Any = windows_events.ProactorEventLoop
+_Selector: Any = windows_events.SelectorEventLoop
 
 
 class WindowsLoop:
@@ -34,6 +38,32 @@ class WindowsLoop:
 
     def _remove_unix_path(self, sock: Any, path: Any) -> None:
         raise NotImplementedError
+
+    # -- sockets that asyncio's own code binds and connects ----------------------------------------
+
+    @functools.wraps(_Base.create_server)
+    async def create_server(self, *args: Any, **kwargs: Any) -> Any:
+        with LinuxWords():
+            return await _Base.create_server(self, *args, **kwargs)
+
+    @functools.wraps(_Base.create_datagram_endpoint)
+    async def create_datagram_endpoint(self, *args: Any, **kwargs: Any) -> Any:
+        with LinuxWords():
+            return await _Base.create_datagram_endpoint(self, *args, **kwargs)
+
+    @functools.wraps(_Selector.sock_connect)
+    async def sock_connect(self, *args: Any, **kwargs: Any) -> Any:
+        with LinuxWords():
+            return await _Selector.sock_connect(self, *args, **kwargs)
+
+    async def _connect_sock(self, exceptions: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await _Base._connect_sock(self, exceptions, *args, **kwargs)
+        except OSError:
+            for error in (error for attempt in exceptions for error in attempt):
+                if isinstance(error, OSError):
+                    reword(error)
+            raise
 
     # -- sendfile ----------------------------------------------------------------------------------
 

@@ -123,7 +123,6 @@ class Loop(*_bases, base_events.BaseEventLoop):  # type: ignore[misc]
 
     # -- sockets without a transport ---------------------------------------------------------------
 
-    sock_connect = _Selector.sock_connect
     _sock_connect = _Selector._sock_connect
     _sock_connect_cb = _Selector._sock_connect_cb
     _sock_write_done = _Selector._sock_write_done

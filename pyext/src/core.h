@@ -210,6 +210,8 @@ static inline int ev_require(PyObject *object, PyObject *name) {
 PyObject *ev_error_new(ev_state_t *state, int code, uint32_t native);
 /* Sets it; returns NULL. */
 PyObject *ev_error_set(ev_state_t *state, int code);
+/* Adds the module's functions that are about errors. 0 or -1. */
+int ev_error_functions_init(PyObject *module);
 static inline PyObject *ev_reason_new(ev_state_t *state, el_reason_t reason) {
     return ev_error_new(state, reason.code, reason.native);
 }

@@ -115,7 +115,7 @@ static int module_exec(PyObject *module) {
         PyModule_AddType(module, state->handle_type) < 0 ||
         PyModule_AddType(module, state->timer_handle_type) < 0 ||
         PyModule_AddType(module, state->child_watch_type) < 0 ||
-        ev_pipe_constants_init(module) < 0 ||
+        ev_pipe_constants_init(module) < 0 || ev_error_functions_init(module) < 0 ||
         PyModule_AddStringConstant(module, "__version__", es_version_string()) < 0 ||
         PyModule_AddStringConstant(module, "libuv_version", uv_version_string()) < 0) {
         return -1;
