@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from . import verdict, worker
+from .job import Job
 
 GRACE_S = 0.4  # how long orphans of a check may take to end by themselves
 OUTPUT_MAX = 4000
@@ -48,17 +49,34 @@ def start_worker() -> subprocess.Popen[bytes]:
     )
 
 
+class Group:
+    """Unix: the process group of a check's process. Windows has jobs (job.py)."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.leader = process.pid
+
+    def running(self) -> int:
+        """How many processes there are in it: unknown, what holds its output open is seen so."""
+        return 0
+
+    def end(self) -> None:
+        """End all that is in it."""
+        end_group(self.leader)
+
+
 class Spawner:
     """A new interpreter for each check, the next one started ahead."""
 
     def __init__(self) -> None:
         self.child = 0
         self.next = start_worker()
+        self.family: type[Group] | type[Job] = Job if os.name == "nt" else Group
 
     def run(self, request: dict[str, Any]) -> tuple[int | None, str, bool]:
         """Exit code (None: ran out of time), output, whether anything outlived it."""
         process, self.next = self.next, start_worker()
         self.child = process.pid
+        family = self.family(process)
         line = json.dumps(request).encode() + b"\n"
         try:
             # communicate() also waits for the end of the output, which an orphan may hold open.
@@ -67,7 +85,8 @@ class Spawner:
         except subprocess.TimeoutExpired as late:
             code, output = process.poll(), late.output or b""
         left = code is not None and process.stdout is not None and not process.stdout.closed
-        end_group(process.pid)
+        left = left or (code is not None and still_running(family))
+        family.end()
         with contextlib.suppress(OSError):
             process.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -81,6 +100,16 @@ class Spawner:
         self.next.wait()
         if self.next.stdout is not None:
             self.next.stdout.close()
+
+
+def still_running(family: Group | Job) -> bool:
+    """Whether orphans of a check are there, and stay for longer than they may."""
+    deadline = time.monotonic() + GRACE_S
+    while family.running():
+        if time.monotonic() > deadline:
+            return True
+        time.sleep(0.01)
+    return False
 
 
 class Forker:
