@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -81,6 +82,20 @@ class LeavesAProcess(asyncio.SelectorEventLoop):
             time.sleep(60)
             os._exit(0)
         super().run_forever()
+
+
+class HangsBesideAChild(asyncio.SelectorEventLoop):
+    """The child's connection to KIT_TEST_PORT tells for how long it lives."""
+
+    def run_forever(self):
+        code = (
+            "import socket, sys, time; "
+            f"sock = socket.create_connection(('127.0.0.1', {os.environ['KIT_TEST_PORT']})); "
+            "print('connected', flush=True); time.sleep(60)"
+        )
+        child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+        child.stdout.readline()
+        time.sleep(60)
 
 
 class LeavesAThread(asyncio.SelectorEventLoop):

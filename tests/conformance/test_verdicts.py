@@ -8,8 +8,10 @@ process, which may say nothing any more.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -34,7 +36,7 @@ def kit(*arguments, **environment):
     )
 
 
-def fact(loop, start, check=CHECK, slow=1.0):
+def fact(loop, start, check=CHECK, slow=1.0, **environment):
     done = kit(
         "run",
         *("--loop", f"broken_loops:{loop}"),
@@ -42,6 +44,7 @@ def fact(loop, start, check=CHECK, slow=1.0):
         *("--start", start),
         *("--slow", slow),
         *("--format", "json"),
+        **environment,
     )
     assert done.stdout, done.stderr
     (found,) = json.loads(done.stdout)["facts"]
@@ -85,6 +88,18 @@ def test_a_hang_is_ended_and_located(start, loop, where):
     assert found["reason"] == f"{where}: not over within 1.5 s"
     assert "broken_loops.py" in found["detail"]
     assert "observation" not in found
+
+
+def test_a_hang_is_ended_with_the_processes_that_it_started(start):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        found = fact("HangsBesideAChild", start, slow=0.3, KIT_TEST_PORT=port)
+        listener.settimeout(10)
+        child, _ = listener.accept()
+    with child, contextlib.suppress(ConnectionResetError):
+        child.settimeout(10)
+        assert child.recv(1) == b""
+    assert found["verdict"] == "HANG"
 
 
 def test_an_exit_is_a_crash(start):
