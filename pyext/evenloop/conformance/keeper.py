@@ -24,6 +24,7 @@ import time
 from collections.abc import Iterator
 from typing import IO, Any
 
+from . import check as register
 from . import verdict, worker
 from .job import Job
 
@@ -116,9 +117,7 @@ class Forker:
     """A fork of this process for each check."""
 
     def __init__(self) -> None:
-        from . import check
-
-        check.load()
+        register.load()
         self.child = 0
         self.output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         # The kernel gives us the orphans of our checks (Linux), so that we see and end them.
@@ -266,7 +265,10 @@ class Keeper:
         os._exit(0)
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Run one request to its end."""
+        """Run one request to its end; what this system cannot be asked needs no process."""
+        unfit = request["check"] and register.find(request["check"]).why_not()
+        if unfit:
+            return {"verdict": verdict.NOT_APPLICABLE, "reason": unfit, "duration": 0.0}
         folder = self.folder = pathlib.Path(tempfile.mkdtemp(prefix="conformance-"))
         started = time.perf_counter()
         try:

@@ -65,9 +65,6 @@ def run(request: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
         return describe(request["loop"])
     check = register.find(request["check"])
     started = time.perf_counter()
-    unfit = check.why_not()
-    if unfit is not None:
-        return {"verdict": verdict.NOT_APPLICABLE, "reason": unfit, "duration": 0.0}
     (folder / SCRATCH).mkdir()
     trial = Trial(request["loop"], folder / SCRATCH, request["scale"])
     result = judge(check, trial, folder)
