@@ -94,6 +94,10 @@ static int finish_open(es_lockfile_t *file, int code, es_lockfile_t **out) {
     if (code == 0) {
         code = es__prim_lock_identity(file->base, &file->identity);
     }
+    if (code == 0 && (file->flags & ES_LOCK_UNLINK_ON_RELEASE) != 0) {
+        es__prim_lock_close(file->base); /* an open handle keeps a removed file's name on Windows */
+        file->base = ES__NATIVE_NONE;
+    }
     if (code != 0) {
         drop_file(file);
         return code;
@@ -132,7 +136,8 @@ int es_lockfile_wrap(intptr_t descriptor, uint32_t flags, es_lockfile_t **out) {
 
 int es_lockfile_caps(const es_lockfile_t *file, uint32_t *caps) {
     assert(file != NULL && caps != NULL);
-    return es__prim_lock_caps(file->base, caps);
+    return file->base != ES__NATIVE_NONE ? es__prim_lock_caps(file->base, caps)
+                                         : es__prim_lock_caps_at(file->path, caps);
 }
 
 int es_lock_probe_fs(const char *path, uint32_t *caps) {
@@ -193,12 +198,10 @@ int es__lock_new(es_lockfile_t *file, es_lock_kind_t kind, const es_range_t *ran
 
 static int open_hold(es_lock_t *lock) {
     const es_lockfile_t *file = lock->file;
-    int is_by_path = (file->flags & ES_LOCK_UNLINK_ON_RELEASE) != 0;
 
     lock->hold_serial++;
     lock->hold.is_flock = (file->flags & ES_LOCK_COMPAT_FLOCK) != 0;
-    return es__prim_hold_open(is_by_path ? ES__NATIVE_NONE : file->base,
-                              is_by_path ? file->path : NULL, file->flags, file->mode, &lock->hold);
+    return es__prim_hold_open(file->base, file->path, file->flags, file->mode, &lock->hold);
 }
 
 /* Whether the path names another file now, or none. */

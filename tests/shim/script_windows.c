@@ -265,4 +265,4 @@ static DWORD WINAPI do_GetLastError(void) {
 }
 
 #define FIELD(result, convention, name, parameters) .name = do_##name,
-es__sys_t es__sys = {ES__SYS_CALLS(FIELD)};
+es__sys_t es__sys = {ES__SYS_SOCKETS(FIELD)};

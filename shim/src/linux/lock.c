@@ -30,7 +30,7 @@ int es__lock_reopen(int base, const char *path, uint32_t flags) {
 
     name_fd(name, base);
     flags &= (uint32_t)ES_LOCK_READONLY;
-    fd = es__lock_open_fd(name, flags, 0);
+    fd = es__lock_open_known(name, flags, 0);
     if (fd >= 0 || path == NULL || errno != ENOENT) {
         return fd;
     }

@@ -49,26 +49,24 @@ static int leave_streams(int fd) {
     return other;
 }
 
-static int open_some(const char *path, int how, int mode) {
-    int fd;
-    int interruptions = 0;
-
-    do {
-        fd = es__sys.open(path, how, mode);
-    } while (fd < 0 && errno == EINTR && ++interruptions < ES__INTERRUPTIONS_MAX);
-    return fd;
-}
-
-int es__lock_open_fd(const char *path, uint32_t flags, int mode) {
+int es__lock_open_known(const char *path, uint32_t flags, int mode) {
     int how = O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
     int fd;
-    int refusal;
+    int interruptions = 0;
 
     how |= (flags & ES_LOCK_READONLY) != 0 ? O_RDONLY : O_RDWR;
     how |= (flags & ES_LOCK_CREATE) != 0 ? O_CREAT : 0;
     how |= (flags & ES_LOCK_NOFOLLOW) != 0 ? O_NOFOLLOW : 0;
-    fd = open_some(path, how, mode);
-    fd = fd < 0 ? fd : leave_streams(fd);
+    do {
+        fd = es__sys.open(path, how, mode);
+    } while (fd < 0 && errno == EINTR && ++interruptions < ES__INTERRUPTIONS_MAX);
+    return fd < 0 ? fd : leave_streams(fd);
+}
+
+int es__lock_open_fd(const char *path, uint32_t flags, int mode) {
+    int fd = es__lock_open_known(path, flags, mode);
+    int refusal;
+
     if (fd < 0) {
         return fd;
     }

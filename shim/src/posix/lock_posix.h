@@ -11,9 +11,11 @@
 /* lock_file.c: es__fail with errno for ES_OP_LOCK or another operation. */
 int es__lock_fail(es_op_t op, const char *call);
 
-/* lock_file.c: open(2) as locks want it, never one of the standard streams. The descriptor, or -1
- * and errno. */
+/* lock_file.c: open(2) as locks want it, never one of the standard streams, and only of a regular
+ * file; _known does not look, for a path that can lead to no other. The descriptor, or -1 and
+ * errno. */
 int es__lock_open_fd(const char *path, uint32_t flags, int mode);
+int es__lock_open_known(const char *path, uint32_t flags, int mode);
 
 /* lock_file.c: whether both are one file: 0, or -1 and errno (ESTALE: they are not). */
 int es__lock_same_file(int fd, int other);

@@ -36,7 +36,59 @@ typedef struct WSAData {
     unsigned char bytes[512];
 } WSADATA, *LPWSADATA;
 typedef struct fake_protocol_info *LPWSAPROTOCOL_INFOW;
-typedef struct fake_overlapped *LPWSAOVERLAPPED;
+
+typedef uintptr_t ULONG_PTR;
+typedef int64_t LONGLONG;
+typedef unsigned UINT;
+typedef uint16_t WCHAR;
+typedef const char *LPCSTR;
+typedef char *LPSTR;
+typedef const WCHAR *LPCWSTR;
+typedef WCHAR *LPWSTR;
+typedef const void *LPCVOID;
+typedef BOOL *LPBOOL;
+typedef struct fake_security *LPSECURITY_ATTRIBUTES;
+typedef struct fake_module *HMODULE;
+typedef intptr_t (*FARPROC)(void);
+typedef int FILE_INFO_BY_HANDLE_CLASS;
+typedef int COMPUTER_NAME_FORMAT;
+
+typedef struct _OVERLAPPED {
+    ULONG_PTR Internal;
+    ULONG_PTR InternalHigh;
+    DWORD Offset;
+    DWORD OffsetHigh;
+    HANDLE hEvent;
+} OVERLAPPED, *LPOVERLAPPED;
+typedef OVERLAPPED *LPWSAOVERLAPPED;
+
+typedef struct _FILETIME {
+    DWORD dwLowDateTime;
+    DWORD dwHighDateTime;
+} FILETIME, *LPFILETIME;
+
+typedef union _LARGE_INTEGER {
+    LONGLONG QuadPart;
+} LARGE_INTEGER;
+
+typedef struct _BY_HANDLE_FILE_INFORMATION {
+    DWORD dwFileAttributes;
+    FILETIME times[3];
+    DWORD dwVolumeSerialNumber;
+    DWORD nFileSizeHigh;
+    DWORD nFileSizeLow;
+    DWORD nNumberOfLinks;
+    DWORD nFileIndexHigh;
+    DWORD nFileIndexLow;
+} BY_HANDLE_FILE_INFORMATION, *LPBY_HANDLE_FILE_INFORMATION;
+
+typedef struct _FILE_END_OF_FILE_INFO {
+    LARGE_INTEGER EndOfFile;
+} FILE_END_OF_FILE_INFO;
+
+typedef struct _FILE_REMOTE_PROTOCOL_INFO {
+    UCHAR bytes[116];
+} FILE_REMOTE_PROTOCOL_INFO;
 typedef void (*LPWSAOVERLAPPED_COMPLETION_ROUTINE)(DWORD, DWORD, LPWSAOVERLAPPED, DWORD);
 
 typedef struct _WSABUF {
@@ -122,5 +174,49 @@ enum {
 };
 
 #define FIONBIO 0x8004667eU
+
+/* Files: winbase.h, winnt.h and fileapi.h. */
+#define INVALID_HANDLE_VALUE      ((HANDLE)(intptr_t)-1)
+#define GENERIC_READ              0x80000000U
+#define GENERIC_WRITE             0x40000000U
+#define DELETE                    0x00010000U
+#define FILE_FLAG_OVERLAPPED      0x40000000U
+#define INFINITE                  0xffffffffU
+#define INVALID_FILE_ATTRIBUTES   0xffffffffU
+#define WAIT_FAILED               0xffffffffU
+#define STATUS_PENDING            0x103U
+#define WAIT_OBJECT_0             0U
+#define WAIT_TIMEOUT              258U
+#define LOCKFILE_FAIL_IMMEDIATELY 1U
+#define LOCKFILE_EXCLUSIVE_LOCK   2U
+
+enum {
+    CP_UTF8 = 65001,
+    MB_ERR_INVALID_CHARS = 8,
+    FILE_READ_ATTRIBUTES = 0x80,
+    FILE_SHARE_READ = 1,
+    FILE_SHARE_WRITE = 2,
+    FILE_SHARE_DELETE = 4,
+    OPEN_EXISTING = 3,
+    OPEN_ALWAYS = 4,
+    FILE_ATTRIBUTE_DIRECTORY = 0x10,
+    FILE_ATTRIBUTE_NORMAL = 0x80,
+    FILE_ATTRIBUTE_REPARSE_POINT = 0x400,
+    FILE_FLAG_OPEN_REPARSE_POINT = 0x00200000,
+    FILE_FLAG_BACKUP_SEMANTICS = 0x02000000,
+    FILE_TYPE_DISK = 1,
+    MOVEFILE_REPLACE_EXISTING = 1,
+    PROCESS_QUERY_LIMITED_INFORMATION = 0x1000,
+    FileEndOfFileInfo = 6,
+    FileRemoteProtocolInfo = 13,
+    ComputerNameDnsHostname = 1,
+    ERROR_ACCESS_DENIED = 5,
+    ERROR_SHARING_VIOLATION = 32,
+    ERROR_LOCK_VIOLATION = 33,
+    ERROR_HANDLE_EOF = 38,
+    ERROR_OPERATION_ABORTED = 995,
+    ERROR_IO_PENDING = 997,
+    ERROR_NOT_FOUND = 1168
+};
 
 #endif
