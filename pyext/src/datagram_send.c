@@ -16,7 +16,7 @@
 static PyObject *send_failed(ev_datagram_t *self) {
     if (!PyErr_ExceptionMatches(PyExc_OSError)) {
         self->in_call = true;
-        ev_datagram_fatal(self, "Fatal write error on datagram transport");
+        ev_endpoint_fatal(EV_ENDPOINT(self), "Fatal write error on datagram transport");
         self->in_call = false;
         return PyErr_Occurred() != NULL ? NULL : Py_NewRef(Py_None);
     }
@@ -32,7 +32,7 @@ static PyObject *send_failed(ev_datagram_t *self) {
 }
 
 static PyObject *drop(ev_datagram_t *self) {
-    if (self->dropped_sends + 1 >= DROPPED_SENDS_QUIET) {
+    if (self->dropped + 1 >= DROPPED_SENDS_QUIET) {
         PyObject *logged = PyObject_CallMethod(self->state->asyncio_logger, "warning", "s",
                                                "socket.send() raised exception.");
         if (logged == NULL) {
@@ -40,15 +40,15 @@ static PyObject *drop(ev_datagram_t *self) {
         }
         Py_DECREF(logged);
     }
-    self->dropped_sends++;
+    self->dropped++;
     Py_RETURN_NONE;
 }
 
 /* sock.send(data) or sock.sendto(data, address). false: not now; *result NULL: it raised. */
 static bool send_by_method(ev_datagram_t *self, PyObject *data, PyObject *address,
                            PyObject **result) {
-    *result = self->connected ? PyObject_CallMethod(self->sock, "send", "O", data)
-                              : PyObject_CallMethod(self->sock, "sendto", "OO", data, address);
+    *result = self->connected ? PyObject_CallMethod(self->owner, "send", "O", data)
+                              : PyObject_CallMethod(self->owner, "sendto", "OO", data, address);
     if (*result == NULL && (PyErr_ExceptionMatches(PyExc_BlockingIOError) ||
                             PyErr_ExceptionMatches(PyExc_InterruptedError))) {
         PyErr_Clear();
@@ -60,7 +60,7 @@ static bool send_by_method(ev_datagram_t *self, PyObject *data, PyObject *addres
 /* The end is settled, but the socket is open for another turn: asyncio still sends what is not
  * bound to a peer. */
 static PyObject *send_late(ev_datagram_t *self, PyObject *data, PyObject *address) {
-    if (self->sock == NULL) {
+    if (self->owner == NULL) {
         return drop(self);
     }
     PyObject *result;
@@ -78,7 +78,7 @@ static PyObject *send_late(ev_datagram_t *self, PyObject *data, PyObject *addres
 int ev_datagram_on_send(el_datagram_t *datagram, const void *base, size_t size, void *route) {
     ev_datagram_t *self = ev_datagram_of(datagram);
     bool in_call = self->in_call;
-    ev_datagram_enter(self);
+    ev_endpoint_enter(EV_ENDPOINT(self));
     PyObject *address = Py_NewRef((PyObject *)route);
     PyObject *data = PyBytes_FromStringAndSize(base, (Py_ssize_t)size);
     PyObject *result = NULL;
@@ -99,11 +99,11 @@ int ev_datagram_on_send(el_datagram_t *datagram, const void *base, size_t size, 
             Py_XDECREF(told);
             Py_DECREF(exc);
         } else {
-            ev_datagram_fatal(self, "Fatal write error on datagram transport");
+            ev_endpoint_fatal(EV_ENDPOINT(self), "Fatal write error on datagram transport");
         }
     }
     Py_XDECREF(result);
-    ev_datagram_leave(self);
+    ev_endpoint_leave(EV_ENDPOINT(self));
     return code;
 }
 
@@ -115,18 +115,18 @@ void ev_datagram_on_release(el_datagram_t *datagram, void *route) {
 void ev_datagram_on_error(el_datagram_t *datagram, el_direction_t direction, el_reason_t reason) {
     (void)direction;
     ev_datagram_t *self = ev_datagram_of(datagram);
-    ev_datagram_enter(self);
+    ev_endpoint_enter(EV_ENDPOINT(self));
     PyObject *name = self->state->str_error_received;
     PyObject *exc = ev_reason_new(self->state, reason);
     PyObject *result = exc == NULL ? NULL : ev_datagram_call(self, name, exc, NULL);
     if (exc == NULL) {
-        ev_datagram_fatal(self, "Fatal error on datagram transport");
+        ev_endpoint_fatal(EV_ENDPOINT(self), "Fatal error on datagram transport");
     } else if (result == NULL) {
         ev_datagram_report_callback(self, name, exc, NULL);
     }
     Py_XDECREF(result);
     Py_XDECREF(exc);
-    ev_datagram_leave(self);
+    ev_endpoint_leave(EV_ENDPOINT(self));
 }
 
 /* sendto --------------------------------------------------------------------------------------- */
@@ -143,7 +143,7 @@ static PyObject *send_now(ev_datagram_t *self, PyObject *data, PyObject *address
     if (self->connected) {
         code = el_datagram_send(&self->datagram, view.buf, (size_t)view.len, NULL);
     } else if (ev_datagram_target(self, address, &to)) {
-        code = PySys_Audit("socket.sendto", "OO", self->sock, address) < 0
+        code = PySys_Audit("socket.sendto", "OO", self->owner, address) < 0
                    ? ES_EIO
                    : el_datagram_send(&self->datagram, view.buf, (size_t)view.len, &to);
     } else {
@@ -232,39 +232,16 @@ PyObject *ev_datagram_sendto(PyObject *op, PyObject *const *args, Py_ssize_t nar
 
 /* Flow control --------------------------------------------------------------------------------- */
 
-/* Calls protocol.pause_writing or resume_writing. */
-static void notify(ev_datagram_t *self, PyObject *name, const char *message) {
-    bool in_call = self->in_call; /* the protocol may send in turn */
-    ev_datagram_enter(self);
-    PyObject *result = ev_datagram_call(self, name, NULL, NULL);
-    if (result == NULL) {
-        bool leaves = PyErr_ExceptionMatches(PyExc_SystemExit) ||
-                      PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
-        if (leaves && in_call) {
-            self->escaped = true;
-        } else if (!ev_loop_take_exit(self->loop)) {
-            PyObject *extra = Py_BuildValue("{OOOO}", self->state->str_transport, (PyObject *)self,
-                                            self->state->str_protocol, self->protocol);
-            if (extra == NULL) {
-                PyErr_WriteUnraisable((PyObject *)self);
-            } else {
-                ev_loop_report(self->loop, message, extra);
-                Py_DECREF(extra);
-            }
-        }
-    }
-    Py_XDECREF(result);
-    ev_datagram_leave(self);
-}
-
 void ev_datagram_on_pause(el_datagram_t *datagram) {
     ev_datagram_t *self = ev_datagram_of(datagram);
-    notify(self, self->state->str_pause_writing, "protocol.pause_writing() failed");
+    ev_endpoint_notify(EV_ENDPOINT(self), self->state->str_pause_writing,
+                       "protocol.pause_writing() failed");
 }
 
 void ev_datagram_on_resume(el_datagram_t *datagram) {
     ev_datagram_t *self = ev_datagram_of(datagram);
-    notify(self, self->state->str_resume_writing, "protocol.resume_writing() failed");
+    ev_endpoint_notify(EV_ENDPOINT(self), self->state->str_resume_writing,
+                       "protocol.resume_writing() failed");
 }
 
 PyObject *ev_datagram_set_limits(PyObject *op, PyObject *args, PyObject *kwargs) {

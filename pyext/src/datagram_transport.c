@@ -87,20 +87,54 @@ void ev_datagram_report_callback(ev_datagram_t *self, PyObject *name, PyObject *
     }
 }
 
-/* Failures ------------------------------------------------------------------------------------- */
+/* What it does as an endpoint ------------------------------------------------------------------ */
 
-void ev_datagram_force_close(ev_datagram_t *self, PyObject *exc) {
-    if (!self->open || self->datagram.lost_queued) {
-        return;
-    }
-    if (exc != NULL && exc != Py_None && self->lost_exc == NULL) {
-        self->lost_exc = Py_NewRef(exc);
-    }
-    el_datagram_abort(&self->datagram, (el_reason_t){0, 0});
-    ev_datagram_sync_hold(self);
+static ev_datagram_t *of(ev_endpoint_t *endpoint) {
+    return (ev_datagram_t *)(void *)endpoint;
 }
 
-void ev_datagram_fatal_exc(ev_datagram_t *self, PyObject *exc, const char *message) {
+static void engine_close(ev_endpoint_t *self) {
+    el_datagram_close(&of(self)->datagram);
+}
+
+static void engine_abort(ev_endpoint_t *self) {
+    el_datagram_abort(&of(self)->datagram, (el_reason_t){0, 0});
+}
+
+static void engine_destroy(ev_endpoint_t *self) {
+    el_datagram_destroy(&of(self)->datagram);
+}
+
+static void read_start(ev_endpoint_t *self) {
+    el_datagram_read_start(&of(self)->datagram);
+}
+
+static void read_stop(ev_endpoint_t *self) {
+    el_datagram_read_stop(&of(self)->datagram);
+}
+
+static void disown(ev_endpoint_t *self) {
+    el_datagram_set_owner(&of(self)->datagram, NULL);
+}
+
+static bool is_ending(const ev_endpoint_t *endpoint) {
+    return ((const ev_datagram_t *)(const void *)endpoint)->datagram.lost_queued;
+}
+
+static bool waits(const ev_endpoint_t *endpoint) {
+    const el_datagram_t *datagram = &((const ev_datagram_t *)(const void *)endpoint)->datagram;
+    return datagram->lost_queued || datagram->reading || datagram->first != NULL;
+}
+
+static PyObject *call(ev_endpoint_t *self, PyObject *name, PyObject *arg) {
+    return ev_datagram_call(of(self), name, arg, NULL);
+}
+
+static void report_callback(ev_endpoint_t *self, PyObject *name, PyObject *arg) {
+    ev_datagram_report_callback(of(self), name, arg, NULL);
+}
+
+static void fatal(ev_endpoint_t *self, PyObject *exc, const char *message) {
     if (self->loop != NULL) {
         PyObject *result = PyObject_CallMethod(
             self->state->python, "transport_failed", "OOOOs", (PyObject *)self->loop,
@@ -110,136 +144,52 @@ void ev_datagram_fatal_exc(ev_datagram_t *self, PyObject *exc, const char *messa
         }
         Py_XDECREF(result);
     }
-    ev_datagram_force_close(self, exc);
+    ev_endpoint_force_close(self, exc);
 }
 
-void ev_datagram_fatal(ev_datagram_t *self, const char *message) {
-    if (self->in_call) {
-        if (PyErr_ExceptionMatches(PyExc_SystemExit) ||
-            PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
-            return;
-        }
-    } else if (ev_loop_take_exit(self->loop)) {
-        return;
-    }
-    PyObject *exc = PyErr_GetRaisedException();
-    ev_datagram_fatal_exc(self, exc, message);
-    Py_DECREF(exc);
+static int set_protocol(ev_endpoint_t *self, PyObject *protocol) {
+    Py_XSETREF(self->protocol, Py_NewRef(protocol));
+    return 0;
 }
 
-/* Living as long as the loop needs it ---------------------------------------------------------- */
-
-void ev_datagram_sync_hold(ev_datagram_t *self) {
-    const el_datagram_t *datagram = &self->datagram;
-    if (datagram->closing) {
-        /* Whoever takes the descriptor now is not refused. */
-        el_datagram_set_owner(&self->datagram, NULL);
-    }
-    if (self->open && (EV_FREE_THREADED || self->start_queued || datagram->lost_queued ||
-                       datagram->reading || datagram->first != NULL)) {
-        ev_member_hold(&self->member);
-    } else {
-        ev_member_release(&self->member);
-    }
+static PyObject *new_extra(ev_endpoint_t *self) {
+    (void)self;
+    return PyDict_New(); /* it got its own when it was made; the collector has taken that */
 }
 
-static void settle_run(el_loop_t *loop, el_ready_t *item) {
-    (void)loop;
-    ev_datagram_t *self = (ev_datagram_t *)(void *)((char *)item - offsetof(ev_datagram_t, settle));
-    self->settling = false;
-    Py_DECREF(self);
+static PyObject *repr(ev_endpoint_t *self) {
+    return ev_datagram_repr(of(self));
 }
 
-static const el_ready_ops_t settle_ops = {settle_run, settle_run};
-
-void ev_datagram_settle(ev_datagram_t *self) {
-    if (self->loop == NULL || self->loop->closed || self->settling) {
-        Py_DECREF(self);
-        return;
-    }
-    self->settling = true;
-    self->settle.ops = &settle_ops;
-    el_loop_push(&self->loop->el, &self->settle);
-}
-
-void ev_datagram_detach(ev_datagram_t *self) {
-    if (!self->open) {
-        return;
-    }
-    self->open = false;
-    if (self->start_queued) {
-        el_loop_unpush(&self->loop->el, &self->start);
-        self->start_queued = false;
-    }
-    bool closing = self->datagram.closing;
-    el_datagram_destroy(&self->datagram);
-    self->datagram.closing = closing;
-    ev_member_leave(&self->member);
-}
-
-static void on_loop_closing(PyObject *object) {
-    ev_datagram_detach((ev_datagram_t *)object);
-}
-
-/* The start ------------------------------------------------------------------------------------ */
-
-static ev_datagram_t *of_start(el_ready_t *item) {
-    return (ev_datagram_t *)(void *)((char *)item - offsetof(ev_datagram_t, start));
-}
-
-/* connection_made, then reading, then the waiter, as asyncio's three consecutive callbacks. A
- * SystemExit in the first leaves the run; the rest then comes with the next one. */
-static void start_run(el_loop_t *el, el_ready_t *item) {
-    ev_datagram_t *self = of_start(item);
-    ev_datagram_enter(self);
-    self->start_queued = false;
-    if (self->start_step == 0) {
-        self->start_step = 1;
-        PyObject *name = self->state->str_connection_made;
-        PyObject *result = ev_datagram_call(self, name, (PyObject *)self, NULL);
-        if (result == NULL) {
-            ev_datagram_report_callback(self, name, (PyObject *)self, NULL);
-        }
-        Py_XDECREF(result);
-        if (el->interrupted) {
-            self->start_queued = true;
-            el_ready_queue_push_first(&el->ready, item);
-            ev_datagram_leave(self);
-            return;
-        }
-    }
-    self->started = true;
-    if (self->open && !self->paused) {
-        el_datagram_read_start(&self->datagram);
-    }
-    if (self->waiter != NULL) {
-        PyObject *waiter = self->waiter;
-        self->waiter = NULL;
-        ev_waiter_wake(self->loop, waiter);
-    }
-    ev_datagram_sync_hold(self);
-    ev_datagram_leave(self);
-}
-
-static void start_drop(el_loop_t *el, el_ready_t *item) {
-    (void)el;
-    of_start(item)->start_queued = false;
-}
-
-static const el_ready_ops_t start_ops = {start_run, start_drop};
+static const ev_endpoint_ops_t endpoint_ops = {
+    .engine_close = engine_close,
+    .engine_abort = engine_abort,
+    .engine_destroy = engine_destroy,
+    .read_start = read_start,
+    .read_stop = read_stop,
+    .disown = disown,
+    .waits = waits,
+    .is_ending = is_ending,
+    .call = call,
+    .report_callback = report_callback,
+    .fatal = fatal,
+    .set_protocol = set_protocol,
+    .new_extra = new_extra,
+    .repr = repr,
+};
 
 /* What the engine calls ------------------------------------------------------------------------ */
 
 static void on_received(el_datagram_t *datagram, const void *base, size_t size,
                         const es_addr_t *from) {
     ev_datagram_t *self = ev_datagram_of(datagram);
-    ev_datagram_enter(self);
+    ev_endpoint_enter(EV_ENDPOINT(self));
     ev_loop_t *loop = self->loop;
     PyObject *name = self->state->str_datagram_received;
     PyObject *address = ev_datagram_sender(self, from);
     PyObject *bytes = address == NULL ? NULL : ev_bytes_small(loop, base, size);
     if (bytes == NULL) {
-        ev_datagram_fatal(self, "Fatal read error on datagram transport");
+        ev_endpoint_fatal(EV_ENDPOINT(self), "Fatal read error on datagram transport");
     } else {
         PyObject *result = ev_datagram_call(self, name, bytes, address);
         if (result == NULL) {
@@ -249,21 +199,20 @@ static void on_received(el_datagram_t *datagram, const void *base, size_t size,
         ev_bytes_small_done(loop, bytes, size);
     }
     Py_XDECREF(address);
-    ev_datagram_leave(self);
+    ev_endpoint_leave(EV_ENDPOINT(self));
 }
 
 static void on_drained(el_datagram_t *datagram) {
     ev_datagram_t *self = ev_datagram_of(datagram);
-    ev_datagram_enter(self);
-    ev_datagram_sync_hold(self);
-    ev_datagram_leave(self);
+    ev_endpoint_enter(EV_ENDPOINT(self));
+    ev_endpoint_sync_hold(EV_ENDPOINT(self));
+    ev_endpoint_leave(EV_ENDPOINT(self));
 }
 
-/* Closes the socket and lets go of everybody, in asyncio's order. */
-static void finish(ev_datagram_t *self) {
-    PyObject *sock = self->sock;
-    ev_loop_t *loop = self->loop;
-    self->sock = NULL;
+/* Closes the socket and lets go of everybody, in asyncio's order. The caller keeps the loop. */
+static void finish(ev_datagram_t *self, ev_loop_t *loop) {
+    PyObject *sock = self->owner;
+    self->owner = NULL;
     /* A number that is another's by now is not this object's to close. */
     PyObject *closed = self->datagram.fd == ES_SOCK_INVALID
                            ? PyObject_CallMethod(sock, "detach", NULL)
@@ -274,16 +223,12 @@ static void finish(ev_datagram_t *self) {
     }
     Py_XDECREF(closed);
     Py_DECREF(sock);
-    Py_CLEAR(self->protocol);
-    Py_BEGIN_CRITICAL_SECTION(self); /* other threads look for the loop: threads.h */
-    self->loop = NULL;
-    Py_END_CRITICAL_SECTION();
-    Py_DECREF(loop);
+    ev_endpoint_forget(EV_ENDPOINT(self));
 }
 
 static void on_lost(el_datagram_t *datagram, el_reason_t reason) {
     ev_datagram_t *self = ev_datagram_of(datagram);
-    ev_datagram_enter(self);
+    ev_endpoint_enter(EV_ENDPOINT(self));
     (void)reason; /* only Python code aborts an endpoint, and gives an exception of its own */
     self->open = false;
     PyObject *name = self->state->str_connection_lost;
@@ -296,7 +241,7 @@ static void on_lost(el_datagram_t *datagram, el_reason_t reason) {
     Py_DECREF(exc);
     Py_CLEAR(self->lost_exc);
     ev_loop_t *loop = (ev_loop_t *)Py_NewRef((PyObject *)self->loop);
-    finish(self);
+    finish(self, loop);
     ev_member_leave(&self->member);
     /* lost is the last upcall: the engine does not touch the endpoint again. */
     Py_DECREF(self);
@@ -342,7 +287,7 @@ static int complete_sockname(ev_datagram_t *self) {
 }
 
 static int fill_extra(ev_datagram_t *self, PyObject *extra) {
-    self->extra = ev_transport_extra_new(self->state, self->sock, extra);
+    self->extra = ev_transport_extra_new(self->state, self->owner, extra);
     if (self->extra == NULL || complete_sockname(self) < 0) {
         return -1;
     }
@@ -356,25 +301,22 @@ static int fill_extra(ev_datagram_t *self, PyObject *extra) {
 static ev_datagram_t *alloc(ev_loop_t *loop, const ev_datagram_args_t *how, int family,
                             es_sock_t fd) {
     PyTypeObject *type = loop->state->datagram_transport_type;
-    ev_datagram_t *self = (ev_datagram_t *)(void *)type->tp_alloc(type, 0);
-    if (self == NULL) {
+    ev_endpoint_t *endpoint = ev_endpoint_alloc(loop, type, &endpoint_ops, NULL);
+    if (endpoint == NULL) {
         return NULL;
     }
-    self->state = loop->state;
+    ev_datagram_t *self = of(endpoint);
+    self->closing = &self->datagram.closing;
     self->family = family;
     self->fileno = fd;
-    self->high_water = EL_HIGH_WATER_DEFAULT;
-    self->low_water = EL_HIGH_WATER_DEFAULT / 4;
-    self->loop = (ev_loop_t *)Py_NewRef((PyObject *)loop);
     self->protocol = Py_NewRef(how->protocol);
-    self->context = PyContext_CopyCurrent();
-    self->sock = Py_NewRef(how->sock); /* until the engine has it, not ours to close: see below */
+    self->owner = Py_NewRef(how->sock); /* until the engine has it, not ours to close: see below */
     int has_address = PyObject_IsTrue(how->address);
     if (has_address > 0) {
         self->address = Py_NewRef(how->address);
     }
-    if (self->context == NULL || has_address < 0 || fill_extra(self, how->extra) < 0) {
-        Py_CLEAR(self->sock);
+    if (has_address < 0 || fill_extra(self, how->extra) < 0) {
+        Py_CLEAR(self->owner);
         Py_DECREF(self);
         return NULL;
     }
@@ -394,19 +336,13 @@ static PyObject *new_transport(ev_loop_t *loop, const ev_datagram_args_t *how, i
     int code = el_datagram_open(&self->datagram, &loop->el, fd, &ops);
     if (code != 0) {
         ev_error_set(loop->state, code);
-        Py_CLEAR(self->sock);
+        Py_CLEAR(self->owner);
         Py_DECREF(self);
         return NULL;
     }
     self->datagram.overhead = EV_DATAGRAM_OVERHEAD;
     el_datagram_set_owner(&self->datagram, self);
-    self->open = true;
-    self->waiter = how->waiter == Py_None ? NULL : Py_NewRef(how->waiter);
-    ev_member_join(loop, &self->member, (PyObject *)self, on_loop_closing);
-    self->start.ops = &start_ops;
-    self->start_queued = true;
-    el_loop_push(&loop->el, &self->start);
-    ev_member_hold(&self->member);
+    ev_endpoint_begin(EV_ENDPOINT(self), how->waiter == Py_None ? NULL : how->waiter);
     return (PyObject *)self;
 }
 
@@ -466,66 +402,22 @@ PyMethodDef ev_loop_datagram_methods[] = {
 
 static int datagram_traverse(PyObject *op, visitproc visit, void *arg) {
     ev_datagram_t *self = (ev_datagram_t *)op;
-    Py_VISIT(Py_TYPE(op));
-    for (int i = 0; i < EV_DATAGRAM_BASE_SLOTS_MAX; i++) {
-        Py_VISIT(self->base_slots[i]);
-    }
     for (const el_message_t *message = self->datagram.first; message != NULL;
          message = message->next) {
         Py_VISIT((PyObject *)message->route);
     }
-    Py_VISIT(self->loop);
-    Py_VISIT(self->protocol);
-    Py_VISIT(self->context);
-    Py_VISIT(self->sock);
     Py_VISIT(self->address);
-    Py_VISIT(self->waiter);
-    Py_VISIT(self->extra);
-    Py_VISIT(self->lost_exc);
-    Py_VISIT(self->dict);
-    return ev_datagram_traverse_peers(self, visit, arg);
+    int code = ev_datagram_traverse_peers(self, visit, arg);
+    return code != 0 ? code : ev_endpoint_traverse(op, visit, arg);
 }
 
 static int datagram_clear(PyObject *op) {
     ev_datagram_t *self = (ev_datagram_t *)op;
-    ev_datagram_detach(self);
-    for (int i = 0; i < EV_DATAGRAM_BASE_SLOTS_MAX; i++) {
-        Py_CLEAR(self->base_slots[i]);
-    }
-    Py_CLEAR(self->protocol);
-    Py_CLEAR(self->context);
-    Py_CLEAR(self->sock);
+    ev_endpoint_clear(op);
     Py_CLEAR(self->address);
-    Py_CLEAR(self->waiter);
-    Py_CLEAR(self->extra);
-    Py_CLEAR(self->lost_exc);
-    Py_CLEAR(self->dict);
     ev_datagram_clear_peers(self);
-    PyObject *loop = (PyObject *)self->loop;
-    self->loop = NULL;
-    Py_XDECREF(loop);
     return 0;
 }
-
-static void datagram_dealloc(PyObject *op) {
-    if (PyObject_CallFinalizerFromDealloc(op) < 0) {
-        return; /* resurrected */
-    }
-    PyTypeObject *type = Py_TYPE(op);
-    PyObject_GC_UnTrack(op);
-    if (((ev_datagram_t *)op)->weakrefs != NULL) {
-        PyObject_ClearWeakRefs(op);
-    }
-    (void)datagram_clear(op);
-    type->tp_free(op);
-    Py_DECREF(type);
-}
-
-static PyMemberDef datagram_members[] = {
-    {"__dictoffset__", Py_T_PYSSIZET, offsetof(ev_datagram_t, dict), Py_READONLY, NULL},
-    {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(ev_datagram_t, weakrefs), Py_READONLY, NULL},
-    {NULL, 0, 0, 0, NULL},
-};
 
 /* (transports._FlowControlMixin, transports.DatagramTransport): asyncio's own bases, so that both
  * isinstance checks hold. */
@@ -538,50 +430,36 @@ static PyObject *import_bases(void) {
     PyObject *base = PyObject_GetAttrString(transports, "DatagramTransport");
     Py_DECREF(transports);
     PyObject *bases = mixin == NULL || base == NULL ? NULL : PyTuple_Pack(2, mixin, base);
-    if (bases != NULL &&
-        (!PyType_Check(mixin) || !PyType_Check(base) ||
-         ((PyTypeObject *)mixin)->tp_basicsize > (Py_ssize_t)offsetof(ev_datagram_t, datagram))) {
-        PyErr_SetString(
-            PyExc_ImportError,
-            "this Python's asyncio transports are laid out in a way that evenloop does not know");
-        Py_CLEAR(bases);
-    }
     Py_XDECREF(mixin);
     Py_XDECREF(base);
     return bases;
 }
 
 int ev_datagram_transport_type_init(ev_state_t *state) {
-    PyType_Slot slots[] = {
-        {Py_tp_dealloc, (void *)datagram_dealloc},
-        {Py_tp_finalize, (void *)ev_datagram_finalize},
+    const PyType_Slot slots[] = {
         {Py_tp_traverse, (void *)datagram_traverse},
         {Py_tp_clear, (void *)datagram_clear},
-        {Py_tp_repr, (void *)ev_datagram_repr},
         {Py_tp_methods, ev_datagram_methods},
         {Py_tp_getset, ev_datagram_getset},
-        {Py_tp_members, datagram_members},
         {0, NULL},
     };
-    PyType_Spec spec = {
-        .name = "evenloop._core.DatagramTransport",
-        .basicsize = sizeof(ev_datagram_t),
-        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-        .slots = slots,
-    };
     PyObject *bases = import_bases();
-    PyObject *type = bases == NULL ? NULL : PyType_FromModuleAndSpec(state->module, &spec, bases);
+    PyTypeObject *type = bases == NULL
+                             ? NULL
+                             : ev_endpoint_type_new(state, "evenloop._core.DatagramTransport",
+                                                    sizeof(ev_datagram_t), slots, bases);
     Py_XDECREF(bases);
-    state->datagram_transport_type = (PyTypeObject *)type;
+    state->datagram_transport_type = type;
     if (type == NULL) {
         return -1;
     }
     PyObject *size = PyLong_FromLong((long)EL_DATAGRAM_SIZE_MAX);
     PyObject *overhead = PyLong_FromLong(EV_DATAGRAM_OVERHEAD);
-    int code = size == NULL || overhead == NULL ? -1
-                                                : PyObject_SetAttrString(type, "max_size", size);
+    int code = size == NULL || overhead == NULL
+                   ? -1
+                   : PyObject_SetAttrString((PyObject *)type, "max_size", size);
     if (code == 0) {
-        code = PyObject_SetAttrString(type, "_header_size", overhead);
+        code = PyObject_SetAttrString((PyObject *)type, "_header_size", overhead);
     }
     Py_XDECREF(size);
     Py_XDECREF(overhead);

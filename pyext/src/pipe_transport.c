@@ -11,20 +11,20 @@
 #include "stream_transport.h"
 
 static PyMethodDef read_methods[] = {
-    EV_COMMON_METHODS,
-    EV_READ_METHODS,
+    EV_ENDPOINT_METHODS,
+    EV_ENDPOINT_READ_METHODS,
     {NULL, NULL, 0, NULL},
 };
 
 static PyMethodDef write_methods[] = {
-    EV_COMMON_METHODS,
+    EV_ENDPOINT_METHODS,
     EV_WRITE_METHODS,
     {NULL, NULL, 0, NULL},
 };
 
 static PyMethodDef duplex_methods[] = {
-    EV_COMMON_METHODS,
-    EV_READ_METHODS,
+    EV_ENDPOINT_METHODS,
+    EV_ENDPOINT_READ_METHODS,
     EV_WRITE_METHODS,
     {NULL, NULL, 0, NULL},
 };

@@ -49,147 +49,119 @@ PyObject *ev_transport_call(ev_transport_t *self, PyObject *name, PyObject *arg)
     return call_protocol(self, name, arg);
 }
 
-/* Living as long as the loop needs it ---------------------------------------------------------- */
+/* What a stream does as an endpoint ------------------------------------------------------------ */
 
-void ev_transport_force_close(ev_transport_t *self, PyObject *exc) {
-    if (!self->open || self->stream.lost_queued) {
-        return;
-    }
-    if (exc != NULL && exc != Py_None && self->lost_exc == NULL) {
-        self->lost_exc = Py_NewRef(exc);
-    }
-    el_stream_abort(&self->stream, (el_reason_t){0, 0});
-    ev_transport_sync_hold(self);
+static ev_transport_t *of(ev_endpoint_t *endpoint) {
+    return (ev_transport_t *)(void *)endpoint;
 }
 
-void ev_transport_sync_hold(ev_transport_t *self) {
+static void engine_close(ev_endpoint_t *self) {
+    el_stream_close(&of(self)->stream);
+}
+
+static void engine_abort(ev_endpoint_t *self) {
+    el_stream_abort(&of(self)->stream, (el_reason_t){0, 0});
+}
+
+static void engine_destroy(ev_endpoint_t *self) {
+    el_stream_destroy(&of(self)->stream);
+}
+
+static void read_start(ev_endpoint_t *self) {
+    if (of(self)->kind != EV_TRANSPORT_WRITE_PIPE) {
+        el_stream_read_start(&of(self)->stream);
+    }
+}
+
+static void read_stop(ev_endpoint_t *self) {
+    el_stream_read_stop(&of(self)->stream);
+}
+
+static void disown(ev_endpoint_t *self) {
+    el_stream_set_owner(&of(self)->stream, NULL);
+}
+
+static bool waits(const ev_endpoint_t *endpoint) {
+    const ev_transport_t *self = (const ev_transport_t *)(const void *)endpoint;
     const el_stream_t *stream = &self->stream;
     /* An idle write pipe waits, too: for the end of its reader. */
     bool reading = (stream->reading || self->kind == EV_TRANSPORT_WRITE_PIPE) && !stream->closing &&
                    !stream->eof_seen;
-    if (stream->closing) {
-        /* Whoever takes the descriptor now is not refused. */
-        el_stream_set_owner(&self->stream, NULL);
-    }
-    /* Without the interpreter's lock the last reference may be dropped in any thread: never that of a
-     * transport which the engine knows. */
-    if (self->open && (EV_FREE_THREADED || self->start_queued || stream->lost_queued || reading ||
-                       stream->queued != 0)) {
-        ev_member_hold(&self->member);
-    } else {
-        ev_member_release(&self->member);
-    }
+    return stream->lost_queued || reading || stream->queued != 0;
 }
 
-static void settle_run(el_loop_t *loop, el_ready_t *item) {
-    (void)loop;
-    ev_transport_t *self = (ev_transport_t *)(void *)((char *)item -
-                                                      offsetof(ev_transport_t, settle));
-    self->settling = false;
-    Py_DECREF(self);
+static bool is_ending(const ev_endpoint_t *endpoint) {
+    return ((const ev_transport_t *)(const void *)endpoint)->stream.lost_queued;
 }
 
-static const el_ready_ops_t settle_ops = {settle_run, settle_run};
-
-void ev_transport_settle(ev_transport_t *self) {
-    if (self->loop == NULL || self->loop->closed || self->settling) {
-        Py_DECREF(self);
-        return;
-    }
-    self->settling = true;
-    self->settle.ops = &settle_ops;
-    el_loop_push(&self->loop->el, &self->settle);
+static PyObject *call(ev_endpoint_t *self, PyObject *name, PyObject *arg) {
+    return call_protocol(of(self), name, arg);
 }
 
-/* Forgets the engine. Nothing is called after it. May drop the last reference but the caller's. */
-void ev_transport_detach(ev_transport_t *self) {
-    if (!self->open) {
-        return;
-    }
-    self->open = false;
-    if (self->start_queued) {
-        el_loop_unpush(&self->loop->el, &self->start);
-        self->start_queued = false;
-    }
-    bool closing = self->stream.closing;
-    el_stream_destroy(&self->stream);
-    self->stream.closing = closing;
-    ev_member_leave(&self->member);
+static void report_callback(ev_endpoint_t *self, PyObject *name, PyObject *arg) {
+    ev_transport_report_callback(of(self), name, arg);
 }
 
-static void on_loop_closing(PyObject *object) {
-    ev_transport_detach((ev_transport_t *)object);
+static void fatal(ev_endpoint_t *self, PyObject *exc, const char *message) {
+    ev_transport_fatal(of(self), exc, message);
 }
 
-/* The start ------------------------------------------------------------------------------------ */
+static int set_protocol(ev_endpoint_t *self, PyObject *protocol) {
+    return ev_transport_set_protocol(of(self), protocol);
+}
 
-void ev_waiter_wake(ev_loop_t *loop, PyObject *waiter) {
-    PyObject *cancelled = PyObject_CallMethodNoArgs(waiter, loop->state->str_cancelled);
-    int is_cancelled = cancelled == NULL ? -1 : PyObject_IsTrue(cancelled);
-    Py_XDECREF(cancelled);
-    if (is_cancelled == 0) {
-        PyObject *result = PyObject_CallMethodOneArg(waiter, loop->state->str_set_result, Py_None);
-        is_cancelled = result == NULL ? -1 : 0;
-        Py_XDECREF(result);
-    }
-    if (is_cancelled < 0 && !ev_loop_take_exit(loop)) {
-        ev_loop_report(loop, "Exception in callback _set_result_unless_cancelled()", NULL);
-    }
-    Py_DECREF(waiter);
+static PyObject *new_extra(ev_endpoint_t *self) {
+    return ev_transport_late_extra(of(self));
+}
+
+static PyObject *repr(ev_endpoint_t *self) {
+    return ev_transport_repr(of(self));
 }
 
 /* The write end of a pipe may have noticed before its start that its reader has gone: whoever waits
  * for the transport sees it open, as with asyncio, and then its end. */
-static void lose_later(ev_transport_t *self) {
+static void lose_later(ev_endpoint_t *self) {
     el_ready_queue_t *queue = &self->loop->el.ready;
-    el_ready_t *lost = &self->stream.lost_item;
-    if (self->open && self->stream.lost_queued && el_ready_queue_remove(queue, lost) != SIZE_MAX) {
+    el_ready_t *lost = &of(self)->stream.lost_item;
+    if (self->open && is_ending(self) && el_ready_queue_remove(queue, lost) != SIZE_MAX) {
         el_ready_queue_push(queue, lost);
     }
 }
 
-/* connection_made, then reading, then the waiter, as asyncio's three consecutive callbacks. A
- * SystemExit in the first leaves the run; the rest then comes with the next one. */
-static void start_run(el_loop_t *el, el_ready_t *item) {
-    ev_transport_t *self = (ev_transport_t *)(void *)((char *)item -
-                                                      offsetof(ev_transport_t, start));
-    ev_transport_enter(self);
-    self->start_queued = false;
-    if (self->start_step == 0) {
-        self->start_step = 1;
-        PyObject *result = call_protocol(self, self->state->str_connection_made, (PyObject *)self);
-        if (result == NULL) {
-            ev_transport_report_callback(self, self->state->str_connection_made, (PyObject *)self);
-        }
-        Py_XDECREF(result);
-        if (el->interrupted) {
-            self->start_queued = true;
-            el_ready_queue_push_first(&el->ready, item);
-            ev_transport_leave(self);
-            return;
-        }
+/* asyncio tells the server from 3.13 on only; a server that waits for its connections would wait for
+ * ever. */
+static void leave_server(ev_endpoint_t *endpoint) {
+    PyObject *server = of(endpoint)->server;
+    if (server == NULL) {
+        return;
     }
-    self->started = true;
-    if (self->open && !self->paused && self->kind != EV_TRANSPORT_WRITE_PIPE) {
-        el_stream_read_start(&self->stream);
+    of(endpoint)->server = NULL;
+    PyObject *detached = ev_server_detach(server, (PyObject *)endpoint);
+    if (detached == NULL) {
+        PyErr_WriteUnraisable(server);
     }
-    if (self->waiter != NULL) {
-        PyObject *waiter = self->waiter;
-        self->waiter = NULL;
-        ev_waiter_wake(self->loop, waiter);
-        lose_later(self);
-    }
-    ev_transport_sync_hold(self);
-    ev_transport_leave(self);
+    Py_XDECREF(detached);
+    Py_DECREF(server);
 }
 
-static void start_drop(el_loop_t *el, el_ready_t *item) {
-    (void)el;
-    ((ev_transport_t *)(void *)((char *)item - offsetof(ev_transport_t, start)))->start_queued =
-        false;
-}
-
-static const el_ready_ops_t start_ops = {start_run, start_drop};
+static const ev_endpoint_ops_t endpoint_ops = {
+    .engine_close = engine_close,
+    .engine_abort = engine_abort,
+    .engine_destroy = engine_destroy,
+    .read_start = read_start,
+    .read_stop = read_stop,
+    .disown = disown,
+    .waits = waits,
+    .is_ending = is_ending,
+    .call = call,
+    .report_callback = report_callback,
+    .fatal = fatal,
+    .set_protocol = set_protocol,
+    .new_extra = new_extra,
+    .repr = repr,
+    .woken = lose_later,
+    .abandoned = leave_server,
+};
 
 /* What the engine calls ------------------------------------------------------------------------ */
 
@@ -201,22 +173,22 @@ static void deliver(ev_transport_t *self, PyObject *bytes) {
     } else if (self->kind == EV_TRANSPORT_READ_PIPE) {
         ev_transport_report_callback(self, self->state->str_data_received, bytes);
     } else {
-        ev_transport_fatal(self, "Fatal error: protocol.data_received() call failed.");
+        ev_endpoint_fatal(EV_ENDPOINT(self), "Fatal error: protocol.data_received() call failed.");
     }
 }
 
 static void on_data(el_stream_t *stream, const void *base, size_t size) {
     ev_transport_t *self = ev_transport_of(stream);
-    ev_transport_enter(self);
+    ev_endpoint_enter(EV_ENDPOINT(self));
     ev_loop_t *loop = self->loop;
     PyObject *bytes = ev_bytes_small(loop, base, size);
     if (bytes != NULL) {
         deliver(self, bytes);
         ev_bytes_small_done(loop, bytes, size);
     } else {
-        ev_transport_fatal(self, ev_transport_read_error(self));
+        ev_endpoint_fatal(EV_ENDPOINT(self), ev_transport_read_error(self));
     }
-    ev_transport_leave(self);
+    ev_endpoint_leave(EV_ENDPOINT(self));
 }
 
 /* A BufferedProtocol gave no memory to write to. asyncio asks for the length first, and what is
@@ -228,13 +200,13 @@ static void refuse_buffer(ev_transport_t *self, PyObject *buffer) {
         PyErr_Format(PyExc_TypeError,
                      "recv_into() argument 1 must be read-write bytes-like object, not %.200s",
                      Py_TYPE(buffer)->tp_name);
-        ev_transport_fatal(self, ev_transport_read_error(self));
+        ev_endpoint_fatal(EV_ENDPOINT(self), ev_transport_read_error(self));
         return;
     }
     if (length == 0) {
         PyErr_SetString(PyExc_RuntimeError, "get_buffer() returned an empty buffer");
     }
-    ev_transport_fatal(self, "Fatal error: protocol.get_buffer() call failed.");
+    ev_endpoint_fatal(EV_ENDPOINT(self), "Fatal error: protocol.get_buffer() call failed.");
 }
 
 /* A BufferedProtocol's own memory. Holds the view until `filled`. */
@@ -243,7 +215,7 @@ static void buffer_of_protocol(ev_transport_t *self, es_iov_t *out) {
     PyObject *buffer = hint == NULL ? NULL : call_protocol(self, self->state->str_get_buffer, hint);
     Py_XDECREF(hint);
     if (buffer == NULL) {
-        ev_transport_fatal(self, "Fatal error: protocol.get_buffer() call failed.");
+        ev_endpoint_fatal(EV_ENDPOINT(self), "Fatal error: protocol.get_buffer() call failed.");
         return;
     }
     if (PyObject_GetBuffer(buffer, &self->read_view, PyBUF_WRITABLE) < 0) {
@@ -273,14 +245,14 @@ static void on_get_buffer(el_stream_t *stream, size_t size_hint, es_iov_t *out) 
             out->size = size;
             return;
         }
-        ev_transport_enter(self);
-        ev_transport_fatal(self, ev_transport_read_error(self));
-        ev_transport_leave(self);
+        ev_endpoint_enter(EV_ENDPOINT(self));
+        ev_endpoint_fatal(EV_ENDPOINT(self), ev_transport_read_error(self));
+        ev_endpoint_leave(EV_ENDPOINT(self));
         return;
     }
-    ev_transport_enter(self);
+    ev_endpoint_enter(EV_ENDPOINT(self));
     buffer_of_protocol(self, out);
-    ev_transport_leave(self);
+    ev_endpoint_leave(EV_ENDPOINT(self));
 }
 
 /* An object of its own size for a program that keeps what it gets: large reads shrink theirs,
@@ -313,7 +285,7 @@ static void filled_bytes(ev_transport_t *self, size_t size) {
     if (!EV_REUSES_BYTES || self->keeps_bytes) {
         bytes = exact_bytes(self, bytes, size);
         if (bytes == NULL) {
-            ev_transport_fatal(self, ev_transport_read_error(self));
+            ev_endpoint_fatal(EV_ENDPOINT(self), ev_transport_read_error(self));
             return;
         }
         deliver(self, bytes);
@@ -329,10 +301,10 @@ static void filled_bytes(ev_transport_t *self, size_t size) {
 
 static void on_filled(el_stream_t *stream, size_t size) {
     ev_transport_t *self = ev_transport_of(stream);
-    ev_transport_enter(self);
+    ev_endpoint_enter(EV_ENDPOINT(self));
     if (!self->read_view_held) {
         filled_bytes(self, size);
-        ev_transport_leave(self);
+        ev_endpoint_leave(EV_ENDPOINT(self));
         return;
     }
     self->read_view_held = false;
@@ -344,67 +316,76 @@ static void on_filled(el_stream_t *stream, size_t size) {
                                : call_protocol(self, self->state->str_buffer_updated, count);
         Py_XDECREF(count);
         if (result == NULL) {
-            ev_transport_fatal(self, "Fatal error: protocol.buffer_updated() call failed.");
+            ev_endpoint_fatal(EV_ENDPOINT(self),
+                              "Fatal error: protocol.buffer_updated() call failed.");
         }
         Py_XDECREF(result);
     }
-    ev_transport_leave(self);
+    ev_endpoint_leave(EV_ENDPOINT(self));
+}
+
+static ev_transport_t *of_start(el_ready_t *item) {
+    return (ev_transport_t *)(void *)((char *)item - offsetof(ev_transport_t, start));
 }
 
 /* A pipe at its end is closed whatever the protocol says: eof_received and connection_lost are two
  * callbacks, one after the other. */
 static void pipe_eof_run(el_loop_t *el, el_ready_t *item) {
     (void)el;
-    ev_transport_t *self = (ev_transport_t *)(void *)((char *)item -
-                                                      offsetof(ev_transport_t, start));
-    ev_transport_enter(self);
+    ev_transport_t *self = of_start(item);
+    ev_endpoint_enter(EV_ENDPOINT(self));
     self->start_queued = false;
     PyObject *result = call_protocol(self, self->state->str_eof_received, NULL);
     if (result == NULL) {
         ev_transport_report_callback(self, self->state->str_eof_received, NULL);
     }
     Py_XDECREF(result);
-    ev_transport_sync_hold(self);
-    ev_transport_leave(self);
+    ev_endpoint_sync_hold(EV_ENDPOINT(self));
+    ev_endpoint_leave(EV_ENDPOINT(self));
 }
 
-static const el_ready_ops_t pipe_eof_ops = {pipe_eof_run, start_drop};
+static void pipe_eof_drop(el_loop_t *el, el_ready_t *item) {
+    (void)el;
+    of_start(item)->start_queued = false;
+}
+
+static const el_ready_ops_t pipe_eof_ops = {pipe_eof_run, pipe_eof_drop};
 
 static void end_of_pipe(ev_transport_t *self) {
-    ev_transport_info(self, "%r was closed by peer");
+    ev_endpoint_log(EV_ENDPOINT(self), "info", "%r was closed by peer");
     self->start.ops = &pipe_eof_ops;
     self->start_queued = true;
     el_loop_push(&self->loop->el, &self->start);
     el_stream_close(&self->stream);
-    ev_transport_sync_hold(self);
+    ev_endpoint_sync_hold(EV_ENDPOINT(self));
 }
 
 static void on_eof(el_stream_t *stream) {
     ev_transport_t *self = ev_transport_of(stream);
-    ev_transport_enter(self);
+    ev_endpoint_enter(EV_ENDPOINT(self));
     if (self->kind == EV_TRANSPORT_READ_PIPE) {
         end_of_pipe(self);
-        ev_transport_leave(self);
+        ev_endpoint_leave(EV_ENDPOINT(self));
         return;
     }
-    ev_transport_debug(self, "%r received EOF");
+    ev_endpoint_log(EV_ENDPOINT(self), "debug", "%r received EOF");
     PyObject *result = call_protocol(self, self->state->str_eof_received, NULL);
     int keep_open = result == NULL ? -1 : PyObject_IsTrue(result);
     Py_XDECREF(result);
     if (keep_open < 0) {
-        ev_transport_fatal(self, "Fatal error: protocol.eof_received() call failed.");
+        ev_endpoint_fatal(EV_ENDPOINT(self), "Fatal error: protocol.eof_received() call failed.");
     } else if (self->open && keep_open == 0) {
         el_stream_close(stream);
     }
-    ev_transport_sync_hold(self);
-    ev_transport_leave(self);
+    ev_endpoint_sync_hold(EV_ENDPOINT(self));
+    ev_endpoint_leave(EV_ENDPOINT(self));
 }
 
 static void on_drained(el_stream_t *stream) {
     ev_transport_t *self = ev_transport_of(stream);
-    ev_transport_enter(self);
-    ev_transport_sync_hold(self);
-    ev_transport_leave(self);
+    ev_endpoint_enter(EV_ENDPOINT(self));
+    ev_endpoint_sync_hold(EV_ENDPOINT(self));
+    ev_endpoint_leave(EV_ENDPOINT(self));
 }
 
 static void on_release(el_stream_t *stream, void *piece_owner) {
@@ -430,9 +411,9 @@ static PyObject *lost_exception(ev_transport_t *self, el_reason_t reason) {
     }
     PyObject *exc = new_or_raised(ev_reason_new(self->state, reason));
     self->write_failed |= self->kind == EV_TRANSPORT_WRITE_PIPE;
-    ev_transport_fatal_exc(self, exc,
-                           self->write_failed ? ev_transport_write_error(self)
-                                              : ev_transport_read_error(self));
+    ev_transport_fatal(self, exc,
+                       self->write_failed ? ev_transport_write_error(self)
+                                          : ev_transport_read_error(self));
     return exc;
 }
 
@@ -461,11 +442,10 @@ const char *ev_transport_end_failed(const ev_transport_t *self) {
     }
 }
 
-/* Closes the descriptor and lets go of everybody, in asyncio's order. */
-static void finish(ev_transport_t *self) {
+/* Closes the descriptor and lets go of everybody, in asyncio's order. The caller keeps the loop. */
+static void finish(ev_transport_t *self, ev_loop_t *loop) {
     PyObject *owner = self->owner;
     PyObject *server = self->server;
-    ev_loop_t *loop = self->loop;
     self->owner = NULL;
     self->server = NULL;
     PyObject *closed = let_go(self, owner);
@@ -474,10 +454,7 @@ static void finish(ev_transport_t *self) {
     }
     Py_XDECREF(closed);
     Py_XDECREF(owner);
-    Py_CLEAR(self->protocol);
-    Py_BEGIN_CRITICAL_SECTION(self); /* other threads look for the loop: threads.h */
-    self->loop = NULL;
-    Py_END_CRITICAL_SECTION();
+    ev_endpoint_forget(EV_ENDPOINT(self));
     if (server != NULL) {
         PyObject *detached = ev_server_detach(server, (PyObject *)self);
         if (detached == NULL && !ev_loop_take_exit(loop)) {
@@ -486,12 +463,11 @@ static void finish(ev_transport_t *self) {
         Py_XDECREF(detached);
         Py_DECREF(server);
     }
-    Py_DECREF(loop);
 }
 
 static void on_lost(el_stream_t *stream, el_reason_t reason) {
     ev_transport_t *self = ev_transport_of(stream);
-    ev_transport_enter(self);
+    ev_endpoint_enter(EV_ENDPOINT(self));
     self->open = false;
     PyObject *exc = lost_exception(self, reason);
     PyObject *result = call_protocol(self, self->state->str_connection_lost, exc);
@@ -502,7 +478,7 @@ static void on_lost(el_stream_t *stream, el_reason_t reason) {
     Py_DECREF(exc);
     Py_CLEAR(self->lost_exc);
     ev_loop_t *loop = (ev_loop_t *)Py_NewRef((PyObject *)self->loop);
-    finish(self);
+    finish(self, loop);
     ev_transport_empty_waiter_lost(self);
     ev_member_leave(&self->member);
     /* lost is the last upcall: the engine does not touch the stream again. */
@@ -543,21 +519,18 @@ ev_transport_t *ev_transport_alloc(ev_loop_t *loop, PyTypeObject *type, ev_trans
     if (ev_require(args->protocol, loop->state->str_connection_made) < 0) {
         return NULL;
     }
-    ev_transport_t *self = (ev_transport_t *)(void *)type->tp_alloc(type, 0);
-    if (self == NULL) {
+    ev_endpoint_t *endpoint = ev_endpoint_alloc(loop, type, &endpoint_ops, args->context);
+    if (endpoint == NULL) {
         return NULL;
     }
-    self->state = loop->state;
+    ev_transport_t *self = of(endpoint);
+    self->closing = &self->stream.closing;
     self->kind = (uint8_t)kind;
     self->fileno = args->fd;
-    self->high_water = EL_HIGH_WATER_DEFAULT;
-    self->low_water = EL_HIGH_WATER_DEFAULT / 4;
-    self->context = args->context != NULL ? Py_NewRef(args->context) : PyContext_CopyCurrent();
-    if (self->context == NULL || ev_transport_set_protocol(self, args->protocol) < 0) {
+    if (ev_transport_set_protocol(self, args->protocol) < 0) {
         Py_DECREF(self);
         return NULL;
     }
-    self->loop = (ev_loop_t *)Py_NewRef((PyObject *)loop);
     self->owner_view = Py_NewRef(args->owner);
     self->extra = Py_XNewRef(args->extra);
     if (self->extra != NULL &&
@@ -576,15 +549,9 @@ ev_transport_t *ev_transport_alloc(ev_loop_t *loop, PyTypeObject *type, ev_trans
 }
 
 void ev_transport_begin(ev_transport_t *self, PyObject *waiter) {
-    self->open = true;
     self->owner = Py_NewRef(self->owner_view);
-    self->waiter = Py_XNewRef(waiter);
     el_stream_set_direct(&self->stream, self->buffered);
-    ev_member_join(self->loop, &self->member, (PyObject *)self, on_loop_closing);
-    self->start.ops = &start_ops;
-    self->start_queued = true;
-    el_loop_push(&self->loop->el, &self->start);
-    ev_member_hold(&self->member);
+    ev_endpoint_begin(EV_ENDPOINT(self), waiter);
 }
 
 PyObject *ev_stream_transport_new(ev_loop_t *loop, const ev_transport_args_t *args) {
@@ -622,101 +589,41 @@ PyObject *ev_stream_transport_new(ev_loop_t *loop, const ev_transport_args_t *ar
 
 static int transport_traverse(PyObject *op, visitproc visit, void *arg) {
     ev_transport_t *self = (ev_transport_t *)op;
-    Py_VISIT(Py_TYPE(op));
-    for (int i = 0; i < EV_BASE_SLOTS_MAX; i++) {
-        Py_VISIT(self->base_slots[i]);
-    }
-    Py_VISIT(self->loop);
-    Py_VISIT(self->protocol);
-    Py_VISIT(self->context);
-    Py_VISIT(self->owner);
     Py_VISIT(self->owner_view);
     Py_VISIT(self->server);
-    Py_VISIT(self->waiter);
-    Py_VISIT(self->extra);
-    Py_VISIT(self->lost_exc);
     Py_VISIT(self->empty_waiter);
-    Py_VISIT(self->dict);
-    return 0;
+    return ev_endpoint_traverse(op, visit, arg);
 }
 
 static int transport_clear(PyObject *op) {
     ev_transport_t *self = (ev_transport_t *)op;
-    ev_transport_detach(self);
-    for (int i = 0; i < EV_BASE_SLOTS_MAX; i++) {
-        Py_CLEAR(self->base_slots[i]);
-    }
-    Py_CLEAR(self->protocol);
-    Py_CLEAR(self->context);
-    Py_CLEAR(self->owner);
+    ev_endpoint_clear(op);
     Py_CLEAR(self->owner_view);
     Py_CLEAR(self->server);
-    Py_CLEAR(self->waiter);
-    Py_CLEAR(self->extra);
-    Py_CLEAR(self->lost_exc);
     Py_CLEAR(self->empty_waiter);
-    Py_CLEAR(self->dict);
-    PyObject *loop = (PyObject *)self->loop;
-    self->loop = NULL;
-    Py_XDECREF(loop);
-    return 0;
-}
-
-static void transport_dealloc(PyObject *op) {
-    if (PyObject_CallFinalizerFromDealloc(op) < 0) {
-        return; /* resurrected */
-    }
-    ev_transport_t *self = (ev_transport_t *)op;
-    PyTypeObject *type = Py_TYPE(op);
-    PyObject_GC_UnTrack(op);
-    if (self->weakrefs != NULL) {
-        PyObject_ClearWeakRefs(op);
-    }
+    /* Nothing reads any more: what a read was to fill is free. */
     if (self->read_view_held) {
+        self->read_view_held = false;
         PyBuffer_Release(&self->read_view);
     }
     Py_CLEAR(self->read_bytes);
-    (void)transport_clear(op);
-    type->tp_free(op);
-    Py_DECREF(type);
+    return 0;
 }
-
-static PyMemberDef transport_members[] = {
-    {"__dictoffset__", Py_T_PYSSIZET, offsetof(ev_transport_t, dict), Py_READONLY, NULL},
-    {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(ev_transport_t, weakrefs), Py_READONLY, NULL},
-    {NULL, 0, 0, 0, NULL},
-};
 
 PyTypeObject *ev_transport_type_new(ev_state_t *state, const char *name, PyMethodDef *methods,
                                     PyObject *base) {
-    PyTypeObject *base_type = (PyTypeObject *)base;
-    if (!PyType_Check(base) ||
-        base_type->tp_basicsize > (Py_ssize_t)offsetof(ev_transport_t, stream) ||
-        base_type->tp_itemsize != 0) {
-        PyErr_SetString(
-            PyExc_ImportError,
-            "this Python's asyncio transports are laid out in a way that evenloop does not know");
-        return NULL;
-    }
-    PyType_Slot slots[] = {
-        {Py_tp_dealloc, (void *)transport_dealloc},
-        {Py_tp_finalize, (void *)ev_transport_finalize},
+    const PyType_Slot slots[] = {
         {Py_tp_traverse, (void *)transport_traverse},
         {Py_tp_clear, (void *)transport_clear},
-        {Py_tp_repr, (void *)ev_transport_repr},
         {Py_tp_methods, methods},
         {Py_tp_getset, ev_transport_getset},
-        {Py_tp_members, transport_members},
         {0, NULL},
     };
-    PyType_Spec spec = {
-        .name = name,
-        .basicsize = sizeof(ev_transport_t),
-        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-        .slots = slots,
-    };
     PyObject *bases = PyTuple_Pack(1, base);
-    PyObject *type = bases == NULL ? NULL : PyType_FromModuleAndSpec(state->module, &spec, bases);
-    Py_XDECREF(bases);
-    return (PyTypeObject *)type;
+    if (bases == NULL) {
+        return NULL;
+    }
+    PyTypeObject *type = ev_endpoint_type_new(state, name, sizeof(ev_transport_t), slots, bases);
+    Py_DECREF(bases);
+    return type;
 }

@@ -5,6 +5,8 @@
  * The words are asyncio's. A callback of the protocol that raises is reported as the handle's that
  * asyncio would have run it from; an error of the system is no report but a line of the debug log.
  */
+#include <errno.h>
+
 #include "stream_transport.h"
 
 /* A handle that stands for the call protocol.name(arg) in reports and logs. NULL: an exception. */
@@ -72,26 +74,6 @@ void ev_transport_report_callback(ev_transport_t *self, PyObject *name, PyObject
     Py_DECREF(exc);
 }
 
-static void log_in_debug_mode(ev_transport_t *self, const char *level, const char *format) {
-    if (self->loop == NULL || !self->loop->debug) {
-        return;
-    }
-    PyObject *result = PyObject_CallMethod(self->state->asyncio_logger, level, "sO", format,
-                                           (PyObject *)self);
-    if (result == NULL) {
-        PyErr_WriteUnraisable((PyObject *)self);
-    }
-    Py_XDECREF(result);
-}
-
-void ev_transport_debug(ev_transport_t *self, const char *format) {
-    log_in_debug_mode(self, "debug", format);
-}
-
-void ev_transport_info(ev_transport_t *self, const char *format) {
-    log_in_debug_mode(self, "info", format);
-}
-
 const char *ev_transport_read_error(const ev_transport_t *self) {
     return self->kind == EV_TRANSPORT_SOCKET ? "Fatal read error on socket transport"
                                              : "Fatal read error on pipe transport";
@@ -120,45 +102,28 @@ void ev_transport_log_os_error(ev_transport_t *self, PyObject *exc, const char *
     Py_XDECREF(method);
 }
 
-void ev_transport_report(ev_transport_t *self, PyObject *exc, const char *message) {
-    PyObject *extra = Py_BuildValue("{OOOO}", self->state->str_transport, (PyObject *)self,
-                                    self->state->str_protocol,
-                                    self->protocol == NULL ? Py_None : self->protocol);
-    if (extra == NULL) {
-        PyErr_WriteUnraisable((PyObject *)self);
-    }
-    PyErr_SetRaisedException(Py_NewRef(exc));
-    ev_loop_report(self->loop, message, extra);
-    Py_XDECREF(extra);
+static bool is_eio(PyObject *exc) {
+    PyObject *value = PyObject_GetAttrString(exc, "errno");
+    bool eio = value != NULL && PyLong_Check(value) && PyLong_AsLong(value) == EIO;
+    Py_XDECREF(value);
+    PyErr_Clear();
+    return eio;
 }
 
-void ev_transport_fatal_exc(ev_transport_t *self, PyObject *exc, const char *message) {
+void ev_transport_fatal(ev_transport_t *self, PyObject *exc, const char *message) {
     if (self->loop != NULL) {
         /* A read pipe's errors are reported but for EIO, which is how a pty says that its other
          * side has gone. */
         bool quiet = PyErr_GivenExceptionMatches(exc, PyExc_OSError);
         if (quiet && self->kind == EV_TRANSPORT_READ_PIPE) {
-            quiet = ev_transport_is_eio(exc);
+            quiet = is_eio(exc);
         }
         if (!quiet) {
-            ev_transport_report(self, exc, message);
+            PyErr_SetRaisedException(Py_NewRef(exc));
+            ev_endpoint_report(EV_ENDPOINT(self), message);
         } else if (self->loop->debug) {
             ev_transport_log_os_error(self, exc, message);
         }
     }
-    ev_transport_force_close(self, exc);
-}
-
-void ev_transport_fatal(ev_transport_t *self, const char *message) {
-    if (self->in_call) {
-        if (PyErr_ExceptionMatches(PyExc_SystemExit) ||
-            PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
-            return;
-        }
-    } else if (ev_loop_take_exit(self->loop)) {
-        return;
-    }
-    PyObject *exc = PyErr_GetRaisedException();
-    ev_transport_fatal_exc(self, exc, message);
-    Py_DECREF(exc);
+    ev_endpoint_force_close(EV_ENDPOINT(self), exc);
 }

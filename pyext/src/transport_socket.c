@@ -97,12 +97,12 @@ static PyObject *make_socket_transport(PyObject *op, PyObject *args, PyObject *k
     return self;
 }
 
-EV_GUARD_METHOD(ev_transport_guard, ev_transport_make_empty_waiter)
-EV_GUARD_METHOD(ev_transport_guard, ev_transport_reset_empty_waiter)
+EV_GUARD_METHOD(ev_endpoint_guard, ev_transport_make_empty_waiter)
+EV_GUARD_METHOD(ev_endpoint_guard, ev_transport_reset_empty_waiter)
 
 static PyMethodDef methods[] = {
-    EV_COMMON_METHODS,
-    EV_READ_METHODS,
+    EV_ENDPOINT_METHODS,
+    EV_ENDPOINT_READ_METHODS,
     EV_WRITE_METHODS,
     EV_METHOD_NOARGS("_make_empty_waiter", EV_OWNED(ev_transport_make_empty_waiter),
                      "A future that is done when nothing is buffered."),

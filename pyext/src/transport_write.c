@@ -23,7 +23,7 @@ static PyObject *drop_write(ev_transport_t *self) {
     bool is_pipe = self->kind == EV_TRANSPORT_WRITE_PIPE;
     /* A pipe that is being closed counts, too, but not its loss: only a write that failed. */
     bool lost = is_pipe || !self->open || self->stream.lost_queued;
-    uint32_t counted = self->dropped_writes + (!is_pipe || self->write_failed ? 1 : 0);
+    uint32_t counted = self->dropped + (!is_pipe || self->write_failed ? 1 : 0);
     if (lost && counted >= DROPPED_WRITES_QUIET) {
         const char *text = is_pipe ? "pipe closed by peer or os.write(pipe, data) raised exception."
                                    : "socket.send() raised exception.";
@@ -32,7 +32,7 @@ static PyObject *drop_write(ev_transport_t *self) {
         }
     }
     if (lost) {
-        self->dropped_writes++;
+        self->dropped++;
     }
     Py_RETURN_NONE;
 }
@@ -107,12 +107,14 @@ static PyObject *write_other(ev_transport_t *self, PyObject *data) {
         return length < 0 ? NULL : Py_NewRef(Py_None);
     }
     if (!self->open || takes_no_more(self)) {
-        return self->stream.closing || ev_transport_check_open(self) == 0 ? drop_write(self) : NULL;
+        return self->stream.closing || ev_endpoint_check_open(EV_ENDPOINT(self)) == 0
+                   ? drop_write(self)
+                   : NULL;
     }
     Py_buffer view;
     if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
         self->in_call = true;
-        ev_transport_fatal(self, ev_transport_write_error(self));
+        ev_endpoint_fatal(EV_ENDPOINT(self), ev_transport_write_error(self));
         self->in_call = false;
         return PyErr_Occurred() != NULL ? NULL : Py_NewRef(Py_None);
     }
@@ -178,7 +180,9 @@ static PyObject *write_pieces(ev_transport_t *self, PyObject *pieces) {
         return NULL;
     }
     if (!self->open || takes_no_more(self)) {
-        return self->stream.closing || ev_transport_check_open(self) == 0 ? drop_write(self) : NULL;
+        return self->stream.closing || ev_endpoint_check_open(EV_ENDPOINT(self)) == 0
+                   ? drop_write(self)
+                   : NULL;
     }
     if (total <= EL_HIGH_WATER_DEFAULT || PyList_GET_SIZE(pieces) == 1) {
         PyObject *joined = join(pieces);
@@ -259,7 +263,7 @@ PyObject *ev_transport_write_eof(PyObject *op, PyObject *unused) {
     (void)unused;
     ev_transport_t *self = (ev_transport_t *)op;
     if (self->kind == EV_TRANSPORT_WRITE_PIPE) {
-        return ev_transport_close(op, NULL); /* a pipe has no half: its end is written by closing */
+        return ev_endpoint_close(op, NULL); /* a pipe has no half: its end is written by closing */
     }
     if (self->kind == EV_TRANSPORT_DUPLEX_PIPE) {
         PyErr_SetNone(PyExc_NotImplementedError); /* as asyncio's; closing would end reading, too */
@@ -268,7 +272,7 @@ PyObject *ev_transport_write_eof(PyObject *op, PyObject *unused) {
     if (self->stream.closing || self->eof_written) {
         Py_RETURN_NONE;
     }
-    if (ev_transport_check_open(self) < 0) {
+    if (ev_endpoint_check_open(EV_ENDPOINT(self)) < 0) {
         return NULL;
     }
     self->in_call = true;
@@ -277,7 +281,7 @@ PyObject *ev_transport_write_eof(PyObject *op, PyObject *unused) {
     if (after_engine(self) < 0) {
         return NULL;
     }
-    ev_transport_sync_hold(self);
+    ev_endpoint_sync_hold(EV_ENDPOINT(self));
     Py_RETURN_NONE;
 }
 
@@ -293,33 +297,14 @@ void ev_transport_apply_limits(ev_transport_t *self) {
     el_stream_set_water(&self->stream, self->high_water, low);
 }
 
-/* Calls protocol.pause_writing or resume_writing. */
-static void notify(ev_transport_t *self, PyObject *name, const char *message) {
-    bool in_call = self->in_call; /* the protocol may write in turn */
-    ev_transport_enter(self);
-    PyObject *result = ev_transport_call(self, name, NULL);
-    if (result == NULL) {
-        bool leaves = PyErr_ExceptionMatches(PyExc_SystemExit) ||
-                      PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
-        if (leaves && in_call) {
-            self->escaped = true;
-        } else if (!ev_loop_take_exit(self->loop)) {
-            PyObject *exc = PyErr_GetRaisedException();
-            ev_transport_report(self, exc, message);
-            Py_DECREF(exc);
-        }
-    }
-    Py_XDECREF(result);
-    ev_transport_leave(self);
-}
-
 void ev_transport_on_pause_writing(el_stream_t *stream) {
     ev_transport_t *self = ev_transport_of(stream);
     if (self->empty_waiter != NULL || self->protocol_paused) {
         return;
     }
     self->protocol_paused = true;
-    notify(self, self->state->str_pause_writing, "protocol.pause_writing() failed");
+    ev_endpoint_notify(EV_ENDPOINT(self), self->state->str_pause_writing,
+                       "protocol.pause_writing() failed");
 }
 
 /* Completes the empty waiter; `exc` NULL: with None. */
@@ -342,16 +327,17 @@ static void finish_empty_waiter(ev_transport_t *self, PyObject *exc) {
 
 void ev_transport_on_resume_writing(el_stream_t *stream) {
     ev_transport_t *self = ev_transport_of(stream);
-    ev_transport_enter(self);
+    ev_endpoint_enter(EV_ENDPOINT(self));
     if (self->empty_waiter != NULL) {
         finish_empty_waiter(self, NULL);
         ev_transport_apply_limits(self);
     }
     if (self->protocol_paused) {
         self->protocol_paused = false;
-        notify(self, self->state->str_resume_writing, "protocol.resume_writing() failed");
+        ev_endpoint_notify(EV_ENDPOINT(self), self->state->str_resume_writing,
+                           "protocol.resume_writing() failed");
     }
-    ev_transport_leave(self);
+    ev_endpoint_leave(EV_ENDPOINT(self));
 }
 
 void ev_transport_empty_waiter_lost(ev_transport_t *self) {
@@ -466,13 +452,6 @@ PyObject *ev_transport_set_limits(PyObject *op, PyObject *args, PyObject *kwargs
         }
     }
     Py_RETURN_NONE;
-}
-
-PyObject *ev_transport_get_limits(PyObject *op, PyObject *unused) {
-    (void)unused;
-    ev_transport_t *self = (ev_transport_t *)op;
-    return Py_BuildValue("(NN)", PyLong_FromSize_t(self->low_water),
-                         PyLong_FromSize_t(self->high_water));
 }
 
 PyObject *ev_transport_get_size(PyObject *op, PyObject *unused) {
