@@ -67,7 +67,12 @@ async def stop(base: str) -> None:
 async def serve() -> None:
     """Serves in this process, asks, and stops."""
     config = uvicorn.Config(
-        uvicorn_app.app, port=0, http="httptools", lifespan="on", log_level="critical"
+        uvicorn_app.app,
+        port=0,
+        http="httptools",
+        lifespan="on",
+        log_level="critical",
+        timeout_keep_alive=300,  # an idle connection is no part of this, however slow the machine
     )
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())

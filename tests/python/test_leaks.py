@@ -209,7 +209,8 @@ def test_handles_and_timers_leave_nothing(loop):
             loop.stop()
             loop.run_forever()
 
-    flat(work, rounds=20, warm_up=5, slack_bytes=1 << 20)
+    # Python's allocator takes memory from the system by the mebibyte.
+    flat(work, rounds=20, warm_up=5, slack_bytes=3 << 20)
 
 
 def test_loops_leave_nothing(loop_factory):
