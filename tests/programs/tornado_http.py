@@ -152,7 +152,9 @@ async def main() -> None:
         base = f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}"
         result.line("with TLS" if tls else "without TLS")
         # A request may wait for its turn as long as all of them may take.
-        options = {"connect_timeout": LIMIT, "request_timeout": LIMIT, **({"ssl_options": client_tls} if tls else {})}
+        options = {"connect_timeout": LIMIT, "request_timeout": LIMIT}
+        if tls:
+            options["ssl_options"] = client_tls
         await asyncio.wait_for(ask(base, **options), LIMIT)
         if not tls:
             await talk(base)
