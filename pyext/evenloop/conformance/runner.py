@@ -62,7 +62,7 @@ class Lane:
         keeper = self.keeper
         assert keeper.stdin is not None
         assert keeper.stdout is not None
-        patience = request["limit"] + request["margin"] + WATCHDOG_S * request["scale"]
+        patience = request["limit"] + request["margin"] + WATCHDOG_S * max(1.0, request["scale"])
         watchdog = threading.Timer(patience, keeper.kill)
         watchdog.start()
         try:
