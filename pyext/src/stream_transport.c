@@ -6,7 +6,7 @@
  * state machine (order, flow control, first reason wins) is the engine's. Protocol methods are
  * looked up at each call, as asyncio does, so patched ones are called; the look-up makes no
  * bound method. What would break it: touching `stream` after `open` became false, or an upcall
- * without ev_transport_enter and _leave around it.
+ * without ev_endpoint_enter and _leave around it.
  */
 #include "stream_transport.h"
 
