@@ -68,6 +68,7 @@ CALL(int, unlink, (const char *path), (path))
 CALL(ssize_t, pread, (int fd, void *base, size_t size, off_t at), (fd, base, size, at))
 CALL(ssize_t, pwrite, (int fd, const void *base, size_t size, off_t at), (fd, base, size, at))
 CALL(int, ftruncate, (int fd, off_t size), (fd, size))
+CALL(int, futimens, (int fd, const struct timespec times[2]), (fd, times))
 CALL(int, flock, (int fd, int operation), (fd, operation))
 CALL(int, kill, (pid_t pid, int signo), (pid, signo))
 CALL(int, gethostname, (char *name, size_t size), (name, size))
@@ -230,6 +231,7 @@ static const es__sys_t scripted = {
     .pread = call_pread,
     .pwrite = call_pwrite,
     .ftruncate = call_ftruncate,
+    .futimens = call_futimens,
     .flock = call_flock,
     .kill = call_kill,
     .gethostname = call_gethostname,

@@ -3,10 +3,18 @@
 #ifndef EVENSHIM_SRC_SYS_KERNEL_H
 #define EVENSHIM_SRC_SYS_KERNEL_H
 
+#include <sys/event.h>
+#include <sys/mount.h>
+#include <sys/param.h>
+
 /* clang-format off */
 #define ES__SYS_KERNEL(row)                                                                        \
     row(int, accept, (int, struct sockaddr *, socklen_t *))                                        \
-    row(int, pipe, (int[2]))
+    row(int, pipe, (int[2]))                                                                       \
+    row(int, kqueue, (void))                                                                       \
+    row(int, kevent, (int, const struct kevent *, int, struct kevent *, int,                       \
+                      const struct timespec *))                                                    \
+    row(int, fstatfs, (int, struct statfs *))
 /* clang-format on */
 
 #endif

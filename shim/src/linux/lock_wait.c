@@ -257,7 +257,8 @@ int es__prim_wait_begin(es__prim_monitor_t *monitor, es__wait_t *wait, es__hold_
     wait->watch = NO_WATCH;
     wait->helper = NULL;
     wait->manner = ES__WAIT_BLIND;
-    if (is_fair && es__helper_begin(hold, bytes, kind, wake_by_helper, monitor, &helper) == 0) {
+    if (is_fair && ES__LOCK_QUEUES &&
+        es__helper_begin(hold, bytes, kind, wake_by_helper, monitor, &helper) == 0) {
         wait->manner = ES__WAIT_GRANTS;
         wait->helper = helper;
     } else if (es__prim_lock_caps(hold->native, &caps) == 0 && (caps & ES_LOCK_CAN_NOTIFY) != 0) {

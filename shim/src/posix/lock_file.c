@@ -21,7 +21,7 @@ int es__lock_fail(es_op_t op, const char *call) {
 static void close_fd(int fd) {
     int reason = errno;
 
-    (void)es__sys.close(fd);
+    es__lock_close_fd(fd);
     errno = reason;
 }
 
@@ -79,6 +79,23 @@ int es__lock_open_fd(const char *path, uint32_t flags, int mode) {
     return fd;
 }
 
+_Static_assert(sizeof(off_t) == 8, "lock bytes lie beyond 2^61");
+
+int es__lock_fcntl(int fd, int command, short type, es__bytes_t bytes) {
+    struct flock region = {0};
+    int result;
+    int interruptions = 0;
+
+    region.l_type = type;
+    region.l_whence = SEEK_SET;
+    region.l_start = (off_t)bytes.offset;
+    region.l_len = (off_t)bytes.size;
+    do {
+        result = es__sys.fcntl(fd, command, &region);
+    } while (result < 0 && errno == EINTR && ++interruptions < ES__INTERRUPTIONS_MAX);
+    return result;
+}
+
 int es__lock_same_file(int fd, int other) {
     struct stat one;
     struct stat two;
@@ -124,7 +141,7 @@ int es__prim_lock_wrap(intptr_t descriptor, uint32_t flags, intptr_t *out) {
 }
 
 void es__prim_lock_close(intptr_t native) {
-    (void)es__sys.close((int)native);
+    es__lock_close_fd((int)native);
 }
 
 static void set_identity(const struct stat *status, es__identity_t *identity) {

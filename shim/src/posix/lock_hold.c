@@ -27,6 +27,7 @@ static void after_fork_in_child(void) {
         hold->native = ES__NATIVE_NONE;
     }
     holds = NULL;
+    es__lock_forked();
     (void)pthread_mutex_unlock(&mutex);
 }
 
@@ -72,6 +73,7 @@ int es__prim_hold_open(intptr_t base, const char *path, uint32_t flags, int mode
 void es__prim_hold_close(es__hold_t *hold) {
     assert(hold->native != ES__NATIVE_NONE);
     delist(hold);
-    (void)es__sys.close((int)hold->native);
+    es__lock_forget(hold);
+    es__lock_close_fd((int)hold->native);
     hold->native = ES__NATIVE_NONE;
 }

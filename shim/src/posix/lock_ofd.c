@@ -10,23 +10,6 @@
 
 #include <errno.h>
 
-_Static_assert(sizeof(off_t) == 8, "lock bytes lie beyond 2^61");
-
-int es__lock_fcntl(int fd, int command, short type, es__bytes_t bytes) {
-    struct flock region = {0};
-    int result;
-    int interruptions = 0;
-
-    region.l_type = type;
-    region.l_whence = SEEK_SET;
-    region.l_start = (off_t)bytes.offset;
-    region.l_len = (off_t)bytes.size;
-    do {
-        result = es__sys.fcntl(fd, command, &region);
-    } while (result < 0 && errno == EINTR && ++interruptions < ES__INTERRUPTIONS_MAX);
-    return result;
-}
-
 static int set_flock(int fd, int operation) {
     int result;
     int interruptions = 0;
@@ -68,6 +51,17 @@ int es__prim_lock_try(es__hold_t *hold, es__bytes_t bytes, es_lock_kind_t kind) 
 /* fcntl replaces the lock that the same owner has on the bytes, or leaves it when it cannot. */
 int es__prim_lock_convert(es__hold_t *hold, es__bytes_t bytes, es_lock_kind_t kind) {
     return es__prim_lock_try(hold, bytes, kind);
+}
+
+void es__lock_close_fd(int fd) {
+    (void)es__sys.close(fd);
+}
+
+void es__lock_forget(es__hold_t *hold) {
+    (void)hold; /* its locks end with its descriptor */
+}
+
+void es__lock_forked(void) {
 }
 
 int es__prim_lock_free(es__hold_t *hold, es__bytes_t bytes) {

@@ -24,7 +24,13 @@ int es__lock_same_file(int fd, int other);
  * descriptor, or -1 and errno. */
 int es__lock_reopen(int base, const char *path, uint32_t flags);
 
-/* lock_ofd.c: one fcntl of a lock; -1 and errno. */
+/* lock_ofd.c, or lock.c of a kernel whose locks are not their descriptor's: closes a descriptor of
+ * a file that may be locked; frees what a hold has; and starts anew in a forked child. */
+void es__lock_close_fd(int fd);
+void es__lock_forget(es__hold_t *hold);
+void es__lock_forked(void);
+
+/* lock_file.c: one fcntl of a lock; -1 and errno. */
 int es__lock_fcntl(int fd, int command, short type, es__bytes_t bytes);
 
 /* lock_helper.c: a thread that waits in the system's own queue for one lock; `wake` and its context

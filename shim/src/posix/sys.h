@@ -54,6 +54,7 @@
     row(ssize_t, pread, (int, void *, size_t, off_t))                                              \
     row(ssize_t, pwrite, (int, const void *, size_t, off_t))                                       \
     row(int, ftruncate, (int, off_t))                                                              \
+    row(int, futimens, (int, const struct timespec[2]))                                            \
     row(int, flock, (int, int))                                                                    \
     row(int, kill, (pid_t, int))                                                                   \
     row(int, gethostname, (char *, size_t))                                                        \

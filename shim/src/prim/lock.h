@@ -4,9 +4,10 @@
  * src/lock*.c own the protocol (which bytes, in which order); a leaf knows single locks on bytes of
  * one open file, how to wait for one, and nothing of their meaning. Every call of the system goes
  * through es__sys; a failure goes through es__fail once; "somebody holds it" is ES_EAGAIN.
- * lock_flags.h of the leaf has two constants:
+ * lock_flags.h of the leaf has constants:
  *   ES__LOCK_SPLITS    part of a locked range may be freed (Unix); else only exactly what was taken
  *   ES__LOCK_UPGRADES  a shared lock can become exclusive in one step
+ *   ES__LOCK_QUEUES    (Unix) the system's blocking call waits for locks as this leaf means them
  *
  * thread (all): any; two calls on different holds at once. A monitor and its waits belong to one
  * thread at a time, but for es__prim_monitor_wait and es__prim_monitor_wake.                     */

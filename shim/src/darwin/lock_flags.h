@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* OFD locks are in XNU since 10.15 under private names (sys/fcntl.h, bsd/kern/kern_descrip.c there);
+ * their numbers have not changed. NOTE_FUNLOCK tells of the unlock of any lock of the file. */
+#ifndef EVENSHIM_SRC_LOCK_FLAGS_H
+#define EVENSHIM_SRC_LOCK_FLAGS_H
+
+#include <fcntl.h>
+
+#define ES__LOCK_SPLITS   1
+#define ES__LOCK_UPGRADES 1
+#define ES__LOCK_QUEUES   1
+
+#define ES__OFD_SETLK     90
+#define ES__OFD_SETLKW    91
+
+#define ES__LOCK_NOTES    (NOTE_FUNLOCK | NOTE_DELETE | NOTE_ATTRIB)
+
+#endif
