@@ -17,16 +17,36 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from ._core import __version__
+    from ._filelock import BlockingFileLock, FileLock, LockOwner, lock_capabilities
     from .loop import Loop
     from .policy import EventLoopPolicy
 
-__all__ = ("EventLoopPolicy", "Loop", "__version__", "install", "new_event_loop", "run")
+__all__ = (
+    "BlockingFileLock",
+    "EventLoopPolicy",
+    "FileLock",
+    "LockOwner",
+    "Loop",
+    "__version__",
+    "install",
+    "lock_capabilities",
+    "new_event_loop",
+    "run",
+)
 
 _T = TypeVar("_T")
 
 # What comes from the C core is imported when it is first asked for: `evenloop.conformance` judges
 # other loops where the core is missing.
-_HOMES = {"EventLoopPolicy": "policy", "Loop": "loop", "__version__": "_core"}
+_HOMES = {
+    "BlockingFileLock": "_filelock",
+    "EventLoopPolicy": "policy",
+    "FileLock": "_filelock",
+    "LockOwner": "_filelock",
+    "Loop": "loop",
+    "__version__": "_core",
+    "lock_capabilities": "_filelock",
+}
 
 if sys.version_info >= (3, 16):  # no policies any more
     __all__ = tuple(name for name in __all__ if name != "EventLoopPolicy")

@@ -25,6 +25,81 @@ PIPE_SOCKET: int
 
 def error_text(number: int, /) -> str | None: ...
 
+LOCK_SHARED: int
+LOCK_EXCLUSIVE: int
+LOCK_CREATE: int
+LOCK_READONLY: int
+LOCK_NOFOLLOW: int
+LOCK_FAIR: int
+LOCK_COMPAT_FLOCK: int
+LOCK_COMPAT_BYTE0: int
+LOCK_NATIVE_RANGE: int
+LOCK_UNLINK_ON_RELEASE: int
+LOCK_CAN_LOCK: int
+LOCK_CAN_FLOCK: int
+LOCK_CAN_NOTIFY: int
+LOCK_IS_NETWORK: int
+LOCK_IS_MANDATORY: int
+
+def open_lock(
+    path: bytes, flags: int, mode: int, kind: int, offset: int, size: int, wait_in_line: bool, /
+) -> HeldLock | LockFile: ...
+def read_lock_owner(path: bytes, /) -> tuple[int, int, int, str, str, str] | None: ...
+def is_lock_owner_alive(
+    pid: int, birth: int, since: int, host: str, boot: str, command: str, /
+) -> bool | None: ...
+def lock_capabilities(path: bytes, /) -> int: ...
+
+@final
+class LockFile:
+    """A file that is open for locking."""
+
+    @property
+    def capabilities(self) -> int: ...
+
+@final
+class HeldLock:
+    """A file lock that is held."""
+
+    @property
+    def kind(self) -> int: ...
+    def release(self) -> bool: ...
+    def convert(self, kind: int, /) -> None: ...
+    def verify(self) -> None: ...
+    def write_owner(self) -> None: ...
+
+@final
+class LockRequest:
+    """A file lock that is waited for."""
+
+    def cancel(self) -> bool: ...
+
+_LockOver = Callable[[OSError | None, HeldLock | None], object]
+
+@final
+class LockMonitor:
+    """The waiting room for the file locks of one loop."""
+
+    def fileno(self) -> int: ...
+    def timeout(self) -> float | None: ...
+    def start(
+        self,
+        file: LockFile,
+        kind: int,
+        offset: int,
+        size: int,
+        timeout_ns: int,
+        callback: _LockOver,
+        /,
+    ) -> LockRequest: ...
+    def start_upgrade(
+        self, held: HeldLock, timeout_ns: int, callback: _LockOver, /
+    ) -> LockRequest: ...
+    def dispatch(self) -> int: ...
+    def wait(self, seconds: float, /) -> bool | None: ...
+    def stop_waiting(self) -> None: ...
+    def close(self) -> None: ...
+
 @final
 class Handle(asyncio.Handle):
     """A callback that a loop will call: what call_soon() returns."""

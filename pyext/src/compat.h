@@ -172,6 +172,11 @@ static inline int PyDict_GetItemRef(PyObject *dict, PyObject *key, PyObject **va
 }
 #endif
 
+/* 3.13 made PyLong_AsInt public (gh-108444). */
+#if PY_VERSION_HEX < 0x030D0000
+#define PyLong_AsInt _PyLong_AsInt
+#endif
+
 /* 3.13's servers know their transports (gh-113538): Server._attach and _detach take one. */
 #define EV_SERVER_KNOWS_TRANSPORTS (PY_VERSION_HEX >= 0x030D0000)
 

@@ -58,6 +58,10 @@ struct ev_state {
     PyTypeObject *socket_view_type;
     PyTypeObject *listener_type;
     PyTypeObject *sock_op_type;
+    PyTypeObject *lock_file_type;
+    PyTypeObject *held_lock_type;
+    PyTypeObject *lock_monitor_type;
+    PyTypeObject *lock_request_type;
     /* asyncio's (strong) */
     PyObject *asyncio_handle;
     PyObject *asyncio_timer_handle;
@@ -288,6 +292,7 @@ int ev_listener_type_init(ev_state_t *state);
 int ev_socket_view_type_init(ev_state_t *state);
 int ev_sock_op_type_init(ev_state_t *state);
 int ev_child_watch_type_init(ev_state_t *state);
+int ev_file_lock_types_init(ev_state_t *state); /* and the functions of file_lock.c */
 
 /* Methods that other files add to the Loop type (NULL-terminated): readers and writers, sock_*,
  * transports. */

@@ -98,6 +98,7 @@ static int init_types(ev_state_t *state) {
         ev_handle_types_init,          ev_loop_type_init,           ev_child_watch_type_init,
         ev_stream_transport_type_init, ev_pipe_transport_type_init, ev_listener_type_init,
         ev_sock_op_type_init,          ev_socket_view_type_init,    ev_datagram_transport_type_init,
+        ev_file_lock_types_init,
     };
     for (size_t i = 0; i < sizeof inits / sizeof inits[0]; i++) {
         if (inits[i](state) < 0) {
@@ -136,7 +137,8 @@ static int module_exec(PyObject *module) {
         row(child_watch_type) row(stream_transport_type) row(pipe_transport_type)                  \
             row(write_pipe_transport_type) row(datagram_transport_type)                            \
                 row(duplex_pipe_transport_type) row(socket_view_type) row(listener_type)           \
-                    row(sock_op_type)
+                    row(sock_op_type) row(lock_file_type) row(held_lock_type)                      \
+                        row(lock_monitor_type) row(lock_request_type)
 
 static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     ev_state_t *state = ev_state_of(module);

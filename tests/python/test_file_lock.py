@@ -1,0 +1,1141 @@
+# SPDX-License-Identifier: MIT
+"""evenloop.FileLock: the lock of a file, awaited on any loop and never lost (docs/locks.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import gc
+import os
+import pathlib
+import tempfile
+import threading
+import time
+import warnings
+
+import evenloop
+import pytest
+import support
+from evenloop import BlockingFileLock, FileLock
+from file_locks import another_process
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "lock"
+
+
+def is_free(path, **options):
+    """Whether somebody else could have the lock now."""
+    lock = BlockingFileLock(path, timeout=0, **options)
+    try:
+        lock.acquire()
+    except BlockingIOError:
+        return False
+    lock.release()
+    return True
+
+
+async def waiting(*tasks):
+    """Returns when these tasks wait for their locks."""
+    await support.drain_callbacks()
+    assert not any(task.done() for task in tasks)
+
+
+# -- one object ----------------------------------------------------------------------------------
+
+
+def test_acquire_and_release(run, path):
+    async def main():
+        lock = FileLock(path)
+        assert (lock.locked(), lock.held) == (False, None)
+        assert await lock.acquire() is True
+        assert (lock.locked(), lock.held) == (True, "exclusive")
+        assert not is_free(path)
+        lock.release()
+        assert (lock.locked(), lock.held) == (False, None)
+        assert is_free(path)
+
+    run(main())
+
+
+def test_async_with_holds_the_lock_inside_also_when_the_body_fails(run, path):
+    async def main():
+        lock = FileLock(path)
+        async with lock as nothing:
+            assert nothing is None
+            assert lock.locked()
+        assert not lock.locked()
+        with pytest.raises(KeyError):
+            async with lock:
+                raise KeyError
+        assert is_free(path)
+
+    run(main())
+
+
+def test_a_lock_is_made_without_a_loop_and_used_in_several(path, loop_factory):
+    lock = FileLock(path)
+
+    async def use():
+        async with lock:
+            return lock.locked()
+
+    for _ in range(2):
+        loop = loop_factory()
+        try:
+            assert loop.run_until_complete(use())
+        finally:
+            loop.close()
+
+
+def test_the_file_is_made_empty_with_the_mode_that_was_asked_for(run, path):
+    async def main():
+        async with FileLock(path, mode=0o600):
+            pass
+
+    run(main())
+    assert path.read_bytes() == b""
+    if not support.WINDOWS:
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_contents_are_left_alone_and_others_may_read_and_write_them(run, path):
+    path.write_bytes(b"before")
+
+    async def main(other):
+        assert other("acquire") == "exclusive"
+        assert path.read_bytes() == b"before"
+        assert other("write") == "exclusive"
+        with path.open("ab") as file:
+            file.write(b" and after")
+        assert other("release") == "released"
+
+    with another_process(path) as other:
+        run(main(other))
+    assert path.read_bytes() == b"beforedata and after"
+
+
+def test_repr_tells_path_and_state(run, path):
+    async def main():
+        lock = FileLock(path, shared=True)
+        assert repr(lock) == f"<evenloop.FileLock {os.fspath(path)!r} [unlocked]>"
+        async with lock:
+            assert repr(lock) == f"<evenloop.FileLock {os.fspath(path)!r} [shared]>"
+
+    run(main())
+
+
+def test_paths_may_be_text_bytes_and_pathlike(run, path):
+    async def main():
+        for spelling in (path, os.fspath(path), os.fsencode(path)):
+            async with FileLock(spelling):
+                assert not is_free(path)
+
+    run(main())
+
+
+def test_a_name_that_is_not_ascii_is_locked_under_that_name(run, tmp_path):
+    path = tmp_path / "Schlösser 鎖"
+
+    async def main():
+        async with FileLock(path):
+            assert not is_free(path)
+
+    run(main())
+    assert [each.name for each in tmp_path.iterdir()] == ["Schlösser 鎖"]
+
+
+# -- two objects ---------------------------------------------------------------------------------
+
+
+def test_two_objects_of_one_task_exclude_each_other(run, path):
+    async def main():
+        async with FileLock(path):
+            with pytest.raises(BlockingIOError) as busy:
+                await FileLock(path, timeout=0).acquire()
+            assert busy.value.errno == errno.EAGAIN
+            assert busy.value.filename == os.fspath(path)
+            with pytest.raises(TimeoutError) as late:
+                await FileLock(path).acquire(timeout=0.01)
+            assert late.value.errno == errno.ETIMEDOUT
+            assert late.value.filename == os.fspath(path)
+
+    run(main())
+
+
+def test_a_waiter_gets_the_lock_when_it_is_released(run, path):
+    async def main():
+        first, second = FileLock(path), FileLock(path)
+        await first.acquire()
+        task = asyncio.create_task(second.acquire())
+        await waiting(task)
+        first.release()
+        assert await task is True
+        assert not is_free(path)
+        second.release()
+
+    run(main())
+
+
+def test_shared_locks_are_held_together_and_exclude_an_exclusive_one(run, path):
+    async def main():
+        async with FileLock(path, shared=True), FileLock(path, shared=True):
+            assert is_free(path, shared=True)
+            assert not is_free(path)
+        assert is_free(path)
+
+    run(main())
+
+
+def test_waiters_of_one_file_are_served_in_their_order(run, path):
+    async def main():
+        order = []
+
+        async def work(number):
+            async with FileLock(path):
+                order.append(number)
+                await asyncio.sleep(0)
+
+        async with FileLock(path):
+            tasks = []
+            for number in range(20):
+                tasks.append(asyncio.create_task(work(number)))
+                await support.drain_callbacks()
+        await asyncio.gather(*tasks)
+        assert order == list(range(20))
+
+    run(main())
+
+
+def test_who_releases_and_acquires_again_comes_behind_those_who_wait(run, path):
+    async def main():
+        order = []
+
+        async def other():
+            async with FileLock(path):
+                order.append("other")
+
+        lock = FileLock(path)
+        await lock.acquire()
+        task = asyncio.create_task(other())
+        await waiting(task)
+        lock.release()
+        async with lock:
+            order.append("again")
+        await task
+        assert order == ["other", "again"]
+
+    run(main())
+
+
+def test_a_waiting_writer_is_not_starved_by_readers(run, path):
+    async def main():
+        stop = False
+
+        async def read(number):
+            while not stop:
+                async with FileLock(path, shared=True):
+                    await asyncio.sleep(0.001 * (number + 1))
+
+        readers = [asyncio.create_task(read(number)) for number in range(4)]
+        await asyncio.sleep(0.01)
+        for _ in range(5):
+            async with FileLock(path):
+                pass
+        stop = True
+        await asyncio.gather(*readers)
+
+    run(main())
+
+
+def test_other_processes_are_excluded(run, path):
+    async def main(other):
+        assert other("acquire") == "exclusive"
+        with pytest.raises(BlockingIOError):
+            await FileLock(path, timeout=0).acquire()
+        task = asyncio.create_task(FileLock(path).acquire())
+        await waiting(task)
+        lock = FileLock(path)
+        task.cancel()
+        task = asyncio.create_task(lock.acquire())
+        await waiting(task)
+        assert other("release") == "released"
+        await task
+        other.begin("acquire")
+        lock.release()
+        assert other.answer() == "exclusive"
+
+    with another_process(path) as other:
+        run(main(other))
+
+
+# -- tasks that share an object ------------------------------------------------------------------
+
+
+def test_tasks_that_share_an_object_take_turns(run, path):
+    async def main():
+        lock = FileLock(path)
+        inside = 0
+        order = []
+
+        async def work(number):
+            nonlocal inside
+            async with lock:
+                inside += 1
+                assert inside == 1
+                order.append(number)
+                await asyncio.sleep(0)
+                inside -= 1
+
+        await asyncio.gather(*(work(number) for number in range(50)))
+        assert order == list(range(50))
+
+    run(main())
+
+
+def test_timeouts_and_tries_count_also_among_the_tasks_of_an_object(run, path):
+    async def main():
+        lock = FileLock(path)
+
+        async def want(timeout):
+            await lock.acquire(timeout=timeout)
+
+        async with lock:
+            with pytest.raises(BlockingIOError):
+                await asyncio.create_task(want(0))
+            with pytest.raises(TimeoutError) as late:
+                await asyncio.create_task(want(0.01))
+            assert late.value.errno == errno.ETIMEDOUT
+        await want(0)
+        lock.release()
+
+    run(main())
+
+
+def test_another_task_may_release(run, path):
+    async def main():
+        lock = FileLock(path)
+        await lock.acquire()
+
+        async def release():
+            lock.release()
+
+        await asyncio.create_task(release())
+        assert not lock.locked()
+        await lock.acquire()
+        lock.release()
+
+    run(main())
+
+
+# -- waiting for oneself -------------------------------------------------------------------------
+
+
+def test_waiting_for_oneself_is_an_error_and_no_hang(run, path):
+    async def main():
+        lock = FileLock(path)
+        async with lock:
+            for other in (lock, FileLock(path), FileLock(path, shared=True)):
+                with pytest.raises(OSError) as refused:
+                    await other.acquire()
+                assert refused.value.errno == errno.EDEADLK
+            with pytest.raises(TimeoutError):
+                await lock.acquire(timeout=0.01)
+            assert lock.locked()
+        async with FileLock(path, shared=True), FileLock(path, shared=True):
+            pass
+
+    run(main())
+
+
+def test_a_hard_link_names_the_same_lock(run, path, tmp_path):
+    async def main():
+        async with FileLock(path):
+            os.link(path, tmp_path / "other name")
+            assert not is_free(tmp_path / "other name")
+            with pytest.raises(OSError) as refused:
+                await FileLock(tmp_path / "other name").acquire()
+            assert refused.value.errno == errno.EDEADLK
+
+    run(main())
+
+
+# -- cancellation --------------------------------------------------------------------------------
+
+
+def test_a_cancelled_waiter_does_not_hold_and_the_next_one_does(run, path):
+    async def main():
+        first, second, third = FileLock(path), FileLock(path), FileLock(path)
+        await first.acquire()
+        tasks = [asyncio.create_task(lock.acquire()) for lock in (second, third)]
+        await waiting(*tasks)
+        tasks[0].cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await tasks[0]
+        first.release()
+        await tasks[1]
+        assert (second.locked(), third.locked()) == (False, True)
+        third.release()
+        assert is_free(path)
+
+    run(main())
+
+
+@pytest.mark.parametrize("turns", range(6))
+@pytest.mark.parametrize("cancel_first", [True, False])
+def test_a_cancellation_that_meets_the_grant_loses_no_lock(run, path, turns, cancel_first):
+    async def main():
+        for _ in range(20):
+            first, second = FileLock(path), FileLock(path)
+            await first.acquire()
+            task = asyncio.create_task(second.acquire())
+            await waiting(task)
+            if cancel_first:
+                task.cancel()
+            first.release()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError:
+                assert not second.locked()
+            else:
+                assert second.locked()
+                second.release()
+            assert is_free(path)
+
+    run(main())
+
+
+def test_asyncio_timeout_ends_a_wait(run, path):
+    async def main():
+        async with FileLock(path):
+            lock = FileLock(path)
+
+            async def want():
+                async with asyncio.timeout(0.01):
+                    await lock.acquire()
+
+            with pytest.raises(TimeoutError):
+                await asyncio.create_task(want())
+            assert not lock.locked()
+        assert is_free(path)
+
+    run(main())
+
+
+def test_a_coroutine_that_is_closed_while_it_waits_leaves_the_line(run, path):
+    async def main():
+        first = FileLock(path)
+        await first.acquire()
+        waiter = FileLock(path).acquire(timeout=support.LIMIT)
+        waiter.send(None)
+        waiter.close()
+        first.release()
+        assert is_free(path)
+        async with FileLock(path):
+            pass
+
+    run(main())
+
+
+def test_a_loop_that_is_closed_with_waiters_leaves_the_lock_free(path, loop_factory):
+    holder = BlockingFileLock(path)
+    holder.acquire()
+    loop = loop_factory()
+
+    async def leave_a_waiter():
+        task = asyncio.create_task(FileLock(path).acquire())
+        await waiting(task)
+        return task
+
+    task = loop.run_until_complete(leave_a_waiter())
+    task._log_destroy_pending = False
+    loop.close()
+    del task, loop
+    gc.collect()
+    holder.release()
+    assert is_free(path)
+
+
+# -- upgrade and downgrade -----------------------------------------------------------------------
+
+
+def test_an_upgrade_waits_for_the_other_readers(run, path):
+    async def main():
+        ours, other = FileLock(path, shared=True), FileLock(path, shared=True)
+        await ours.acquire()
+        await other.acquire()
+        task = asyncio.create_task(ours.upgrade())
+        await waiting(task)
+        assert ours.held == "shared"
+        assert not is_free(path, shared=True)  # no new readers
+        with pytest.raises(RuntimeError, match="being upgraded"):
+            ours.release()
+        other.release()
+        await task
+        assert ours.held == "exclusive"
+        await ours.upgrade()
+        assert not is_free(path, shared=True)
+        ours.release()
+        assert is_free(path)
+
+    run(main())
+
+
+def test_of_two_upgrades_the_second_is_refused_at_once_and_keeps_its_shared_lock(run, path):
+    async def main():
+        first, second = FileLock(path, shared=True), FileLock(path, shared=True)
+        await first.acquire()
+        await second.acquire()
+        task = asyncio.create_task(first.upgrade())
+        await waiting(task)
+        with pytest.raises(OSError) as refused:
+            await second.upgrade()
+        assert refused.value.errno == errno.EDEADLK
+        assert second.held == "shared"
+        second.release()
+        await task
+        first.release()
+
+    run(main())
+
+
+@pytest.mark.parametrize("way", ["timeout", "try", "cancel"])
+def test_an_upgrade_that_fails_leaves_the_shared_lock(run, path, way):
+    async def main():
+        ours, other = FileLock(path, shared=True), FileLock(path, shared=True)
+        await ours.acquire()
+        await other.acquire()
+        if way == "timeout":
+            with pytest.raises(TimeoutError):
+                await ours.upgrade(timeout=0.01)
+        elif way == "try":
+            with pytest.raises(BlockingIOError):
+                await ours.upgrade(timeout=0)
+        else:
+            task = asyncio.create_task(ours.upgrade())
+            await waiting(task)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert ours.held == "shared"
+        assert is_free(path, shared=True)
+        other.release()
+        assert not is_free(path)
+        ours.release()
+        assert is_free(path)
+
+    run(main())
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_a_cancelled_upgrade_is_shared_or_done(run, path, turns):
+    async def main():
+        for _ in range(20):
+            ours, other = FileLock(path, shared=True), FileLock(path, shared=True)
+            await ours.acquire()
+            await other.acquire()
+            task = asyncio.create_task(ours.upgrade())
+            await waiting(task)
+            other.release()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError:
+                assert ours.held == "shared"
+                assert is_free(path, shared=True)
+            else:
+                assert ours.held == "exclusive"
+                assert not is_free(path, shared=True)
+            ours.release()
+            assert is_free(path)
+
+    run(main())
+
+
+def test_a_downgrade_lets_readers_in_and_no_writer(run, path):
+    async def main():
+        ours = FileLock(path)
+        await ours.acquire()
+        reader = asyncio.create_task(FileLock(path, shared=True).acquire())
+        await waiting(reader)
+        ours.downgrade()
+        assert ours.held == "shared"
+        await reader
+        assert not is_free(path)
+        ours.release()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # the reader's
+        run(main())
+        gc.collect()
+
+
+def test_upgrade_and_downgrade_need_a_held_lock(run, path):
+    async def main():
+        lock = FileLock(path)
+        for call in (lock.downgrade, lock.verify, lock.release):
+            with pytest.raises(RuntimeError, match=r"Lock is not acquired\."):
+                call()
+        with pytest.raises(RuntimeError, match=r"Lock is not acquired\."):
+            await lock.upgrade()
+
+    run(main())
+
+
+# -- ranges --------------------------------------------------------------------------------------
+
+
+def test_ranges_that_overlap_exclude_each_other_and_others_do_not(run, path):
+    async def main():
+        async with FileLock(path, byte_range=(100, 50)):
+            for free in ((0, 100), (150, 1), (1000, 0), (99, 1)):
+                assert is_free(path, byte_range=free), free
+            for taken in ((100, 50), (149, 1), (0, 101), (120, 5), (0, 0), (149, 0)):
+                assert not is_free(path, byte_range=taken), taken
+            assert is_free(path)  # the whole file is a lock of its own
+        async with FileLock(path, byte_range=(10, 0)):
+            assert not is_free(path, byte_range=((1 << 61) - 1, 1))
+            assert is_free(path, byte_range=(0, 10))
+
+    run(main())
+
+
+def test_a_thousand_ranges_of_a_file_are_held_at_once(run, path):
+    async def main():
+        locks = [FileLock(path, byte_range=(2 * number, 1)) for number in range(500)]
+        for lock in locks:
+            await lock.acquire()
+        assert not is_free(path, byte_range=(998, 1))
+        assert is_free(path, byte_range=(999, 1))
+        for lock in locks:
+            lock.release()
+        assert is_free(path, byte_range=(0, 0))
+
+    run(main())
+
+
+# -- many ----------------------------------------------------------------------------------------
+
+
+def threads_of_the_system():
+    if os.path.isdir("/proc/self/task"):
+        return len(os.listdir("/proc/self/task"))
+    return threading.active_count()
+
+
+def test_a_thousand_waiters_cost_one_thread_at_most_and_all_get_the_lock(run, path):
+    async def main():
+        before = threads_of_the_system()
+        inside = served = 0
+
+        async def work():
+            nonlocal inside, served
+            async with FileLock(path):
+                inside += 1
+                assert inside == 1
+                served += 1
+                inside -= 1
+
+        async with FileLock(path):
+            tasks = [asyncio.create_task(work()) for _ in range(1000)]
+            await waiting(*tasks)
+            assert threads_of_the_system() <= before + 1
+        await asyncio.gather(*tasks)
+        assert served == 1000
+
+    run(main())
+
+
+def test_of_a_hundred_waiters_one_has_the_lock_within_50_ms_after_its_holder_was_killed(run, path):
+    async def main(other):
+        got = []
+        first = asyncio.get_running_loop().create_future()
+
+        async def work():
+            lock = FileLock(path)
+            await lock.acquire()
+            got.append(lock)
+            if not first.done():
+                first.set_result(time.perf_counter())
+
+        assert other("acquire") == "exclusive"
+        tasks = [asyncio.create_task(work()) for _ in range(100)]
+        await waiting(*tasks)
+        started = time.perf_counter()
+        other.process.kill()
+        took = await first - started
+        await support.drain_callbacks(20)
+        assert len(got) == 1
+        while len(got) < 100:
+            got[-1].release()
+            count = len(got)
+            while len(got) == count:
+                await asyncio.sleep(0)
+        got[-1].release()
+        await asyncio.gather(*tasks)
+        return took
+
+    took = []
+    for _ in range(3):  # a busy machine may be late once
+        with another_process(path) as other:
+            took.append(run(main(other)))
+    assert min(took) < (0.05 if not support.under_wine() else 1.0), took
+
+
+def test_contended_locks_leave_no_descriptors_behind(run, path):
+    async def work():
+        async with FileLock(path):
+            await asyncio.sleep(0)
+
+    async def main():
+        await asyncio.gather(*(work() for _ in range(10)))
+        before = support.descriptors()
+        for _ in range(10):
+            await asyncio.gather(*(work() for _ in range(10)))
+        assert support.descriptors() <= before
+
+    run(main())
+
+
+def test_a_wait_does_not_burn_the_processor(run, path):
+    async def main(other):
+        assert other("acquire") == "exclusive"
+        task = asyncio.create_task(FileLock(path).acquire())
+        await waiting(task)
+        idle = await support.is_idle()
+        task.cancel()
+        return idle
+
+    with another_process(path) as other:
+        assert run(main(other))
+
+
+@pytest.mark.parametrize("fair", [False, True])
+def test_processes_take_turns(run, path, fair):
+    """Under contention nobody is left without: each of four gets its fifty."""
+
+    async def main(others):
+        for other in others:
+            assert other("locked") == "released"
+        async with FileLock(path, fair=fair):
+            pass
+        done = 0
+        while done < 50:
+            async with FileLock(path, fair=fair):
+                done += 1
+            await asyncio.sleep(0)
+
+    with contextlib.ExitStack() as stack:
+        others = [stack.enter_context(another_process(path, fair=fair)) for _ in range(3)]
+        for other in others:
+            for _ in range(50):
+                other.begin("acquire")
+                other.begin("release")
+        for other in others:
+            assert [other.answer() for _ in range(100)] == ["exclusive", "released"] * 50
+        run(main(others))
+
+
+# -- records -------------------------------------------------------------------------------------
+
+
+def test_a_record_names_its_holder_and_outlives_it(run, path):
+    async def main():
+        lock = FileLock(path, record=True)
+        assert lock.owner() is None
+        async with lock:
+            owner = lock.owner()
+            assert isinstance(owner, evenloop.LockOwner)
+            assert owner.pid == os.getpid()
+            assert owner.is_alive() is True
+            assert abs(owner.since - time.time()) < 60
+        assert lock.owner() == owner
+        with another_process(path, record=True) as other:
+            assert other("acquire") == "exclusive"
+            theirs = lock.owner()
+            assert theirs.pid != os.getpid()
+            assert theirs.is_alive() is True
+            other.kill()
+            assert theirs.is_alive() is False
+
+    run(main())
+
+
+def test_a_shared_lock_writes_no_record_until_it_is_upgraded(run, path):
+    async def main():
+        lock = FileLock(path, shared=True, record=True)
+        async with lock:
+            assert lock.owner() is None
+            await lock.upgrade()
+            assert lock.owner().pid == os.getpid()
+
+    run(main())
+
+
+def test_contents_that_are_no_record_are_no_owner(path):
+    path.write_bytes(b"just text")
+    assert FileLock(path).owner() is None
+
+
+def test_capabilities_of_a_local_file_system(tmp_path):
+    found = evenloop.lock_capabilities(tmp_path)
+    assert "lock" in found
+    assert "network" not in found
+    assert ("flock" in found) == (not support.WINDOWS)
+    with pytest.raises(FileNotFoundError) as missing:
+        evenloop.lock_capabilities(tmp_path / "missing")
+    assert missing.value.filename == tmp_path / "missing"
+
+
+# -- the file changes while it is locked ---------------------------------------------------------
+
+
+def test_verify_notices_a_file_that_was_removed_or_replaced(run, path, tmp_path):
+    async def main():
+        for replace in (False, True):
+            lock = FileLock(path)
+            await lock.acquire()
+            lock.verify()
+            if replace:
+                (tmp_path / "new").write_bytes(b"")
+                os.replace(tmp_path / "new", path)
+            else:
+                os.unlink(path)
+            with pytest.raises(OSError) as stale:
+                lock.verify()
+            assert stale.value.errno == errno.ESTALE
+            assert lock.locked()
+            lock.release()
+
+    run(main())
+
+
+def test_a_waiter_whose_file_is_replaced_gets_the_lock_of_the_new_one(run, path, tmp_path):
+    async def main():
+        first, second = FileLock(path), FileLock(path)
+        await first.acquire()
+        task = asyncio.create_task(second.acquire())
+        await waiting(task)
+        (tmp_path / "new").write_bytes(b"new")
+        os.replace(tmp_path / "new", path)
+        first.release()
+        await task
+        second.verify()
+        assert not is_free(path)
+        second.release()
+
+    run(main())
+
+
+def test_a_file_that_grows_and_shrinks_stays_locked(run, path):
+    async def main():
+        async with FileLock(path):
+            for size in (10000, 0, 1):
+                with open(path, "r+b") as file:
+                    file.truncate(size)
+                assert not is_free(path)
+
+    run(main())
+
+
+def test_unlink_removes_the_file_and_waiters_go_on_with_a_new_one(run, path):
+    async def main():
+        first, second = FileLock(path, unlink=True), FileLock(path, unlink=True)
+        await first.acquire()
+        task = asyncio.create_task(second.acquire())
+        await waiting(task)
+        first.release()
+        await task
+        second.verify()
+        assert not is_free(path)
+        second.release()
+        assert not path.exists()
+
+    run(main())
+
+
+# -- bad input -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [FileLock, BlockingFileLock])
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        (("a\0b",), ValueError, "embedded null byte"),
+        ((1,), TypeError, "expected str, bytes or os.PathLike object, not int"),
+        ((None,), TypeError, "expected str, bytes or os.PathLike object, not NoneType"),
+        ((), TypeError, "missing 1 required positional argument: 'path'"),
+        (("p", True), TypeError, "positional argument"),
+    ],
+)
+def test_wrong_paths(kind, arguments, error, text):
+    with pytest.raises(error, match=text):
+        kind(*arguments)
+
+
+@pytest.mark.parametrize("kind", [FileLock, BlockingFileLock])
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"timeout": -1}, ValueError),
+        ({"timeout": float("nan")}, ValueError),
+        ({"timeout": "1"}, TypeError),
+        ({"byte_range": (-1, 1)}, ValueError),
+        ({"byte_range": (0, -1)}, ValueError),
+        ({"byte_range": (1 << 61, 1)}, ValueError),
+        ({"byte_range": (1,)}, ValueError),
+        ({"byte_range": 5}, TypeError),
+        ({"compat": "lockf"}, ValueError),
+        ({"readonly": True}, ValueError),
+        ({"readonly": True, "shared": True, "record": True}, ValueError),
+        ({"readonly": True, "shared": True, "unlink": True}, ValueError),
+        ({"unknown": True}, TypeError),
+    ],
+)
+def test_wrong_options(kind, options, error):
+    with pytest.raises(error):
+        kind("path", **options)
+
+
+def test_wrong_timeouts_of_calls(run, path):
+    async def main():
+        lock = FileLock(path)
+        with pytest.raises(ValueError):
+            await lock.acquire(timeout=-0.5)
+        with pytest.raises(TypeError):
+            await lock.acquire(timeout="x")
+        with pytest.raises(TypeError):
+            await lock.acquire(1)
+        assert not lock.locked()
+        await lock.acquire(timeout=float("inf"))
+        with pytest.raises(ValueError):
+            await lock.upgrade(timeout=-0.5)
+        lock.release()
+        await lock.acquire(timeout=1e300)
+        lock.release()
+
+    run(main())
+
+
+def failing(run, error, *arguments, **options):
+    async def main():
+        lock = FileLock(*arguments, **options)
+        with pytest.raises(error) as refused:
+            await lock.acquire()
+        assert not lock.locked()
+        assert refused.value.filename == lock.path
+        with pytest.raises(error):  # nothing is left over from the first
+            await lock.acquire()
+        return refused.value
+
+    return run(main())
+
+
+def test_a_directory_is_refused(run, tmp_path):
+    failing(run, IsADirectoryError, tmp_path)
+
+
+def test_a_missing_parent_is_named(run, tmp_path):
+    error = failing(run, FileNotFoundError, tmp_path / "missing" / "lock")
+    assert error.errno == errno.ENOENT
+
+
+def test_a_file_for_a_parent_is_refused(run, path):
+    path.write_bytes(b"")
+    failing(run, (NotADirectoryError, FileNotFoundError), path / "lock")
+
+
+def test_a_missing_file_is_an_error_where_none_is_to_be_made(run, path):
+    failing(run, FileNotFoundError, path, create=False)
+    assert not path.exists()
+
+
+def test_an_empty_path_is_refused(run):
+    failing(run, OSError, "")
+
+
+def test_a_name_that_is_too_long_is_refused(run, tmp_path):
+    failing(run, OSError, tmp_path / ("x" * 300))
+
+
+@pytest.mark.absent("symlinks-of-tests", "windows")
+def test_a_symbolic_link_is_followed_unless_refused(run, path, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(path)
+
+    async def main():
+        async with FileLock(link):
+            assert not is_free(path)
+
+    run(main())
+    error = failing(run, OSError, link, follow_symlinks=False)
+    assert error.errno == errno.ELOOP
+
+
+def test_devices_are_refused(run):
+    failing(run, OSError, os.devnull)
+
+
+DENIED = """
+import asyncio, os, sys
+import evenloop
+path = sys.argv[1]
+evenloop.FileLock  # nobody may not see where Python is
+if hasattr(os, "setuid") and os.geteuid() == 0:
+    os.setuid(65534)
+async def main():
+    for options in ({}, {"shared": True}, {"shared": True, "readonly": True}):
+        lock = evenloop.FileLock(path, **options)
+        try:
+            await lock.acquire()
+        except OSError as error:
+            print(type(error).__name__, error.errno, error.filename == path, lock.locked())
+        else:
+            print(lock.held)
+            if options:
+                try:
+                    await lock.upgrade()
+                except OSError as error:
+                    print(type(error).__name__, lock.held)
+            lock.release()
+asyncio.run(main())
+"""
+
+
+def test_a_read_only_file_can_be_locked_shared_and_read_only_alone():
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        path = pathlib.Path(folder) / "lock"
+        path.write_bytes(b"data")
+        path.chmod(0o444)
+        denied = f"PermissionError {errno.EACCES} True False"
+        done = support.run_python("-c", DENIED, str(path))
+        assert done.stdout.splitlines() == [denied, denied, "shared", "OSError shared"], done
+        assert path.read_bytes() == b"data"
+        path.chmod(0o644)
+
+
+# -- what happens to a lock that is forgotten ----------------------------------------------------
+
+
+def test_a_lock_that_is_dropped_while_held_warns_and_is_free(run, path):
+    async def main():
+        await FileLock(path).acquire()
+
+    with pytest.warns(ResourceWarning, match="unreleased file lock") as caught:
+        run(main())
+        gc.collect()
+    assert os.fspath(path) in str(caught[0].message).replace("\\\\", "\\")
+    assert is_free(path)
+
+
+def test_a_lock_that_is_released_twice_says_so(run, path):
+    async def main():
+        lock = FileLock(path)
+        await lock.acquire()
+        lock.release()
+        async with FileLock(path):
+            with pytest.raises(RuntimeError, match=r"Lock is not acquired\."):
+                lock.release()
+            assert not is_free(path)
+
+    run(main())
+
+
+@pytest.mark.absent("fork-on-windows", "windows")
+def test_a_forked_child_cannot_release_its_parents_lock(path):
+    lock = BlockingFileLock(path)
+    lock.acquire()
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        answer = b"?"
+        try:
+            lock.release()
+        except RuntimeError as error:
+            answer = str(error).encode() + str(lock.locked()).encode()
+        os.write(write, answer + str(is_free(path)).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(write)
+    assert os.read(read, 1000) == b"the lock belongs to the parent of this forked processFalseFalse"
+    os.close(read)
+    assert not is_free(path)
+    lock.release()
+    assert is_free(path)
+
+
+# -- loops that cannot read descriptors ----------------------------------------------------------
+
+
+class NoReaders(asyncio.SelectorEventLoop):
+    """As the proactor loop."""
+
+    def add_reader(self, *args):
+        raise NotImplementedError
+
+
+@pytest.mark.evenloop_only  # it has a loop of its own
+def test_a_loop_without_readers_has_one_thread_for_all_waiters(path):
+    async def work():
+        async with FileLock(path):
+            await asyncio.sleep(0)
+
+    async def main():
+        before = threading.active_count()
+        async with FileLock(path):
+            tasks = [asyncio.create_task(work()) for _ in range(100)]
+            await waiting(*tasks)
+            assert threading.active_count() == before + 1
+            tasks[0].cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert isinstance(results[0], asyncio.CancelledError)
+        assert results[1:] == [None] * 99
+        helper = [t for t in threading.enumerate() if t.name == "evenloop file locks"][-1]
+        await asyncio.to_thread(helper.join, support.LIMIT)
+        assert not helper.is_alive()
+        async with FileLock(path, timeout=5):
+            again = asyncio.create_task(work())
+            await waiting(again)
+        await again
+
+    loop = NoReaders()
+    try:
+        loop.run_until_complete(asyncio.wait_for(main(), support.LIMIT))
+        loop.run_until_complete(loop.shutdown_default_executor())
+    finally:
+        loop.close()
+
+
+def test_a_program_ends_although_somebody_still_waits(tmp_path):
+    source = """
+    import asyncio, sys
+    from evenloop import BlockingFileLock, FileLock
+
+    class NoReaders(asyncio.SelectorEventLoop):
+        def add_reader(self, *args):
+            raise NotImplementedError
+
+    holder = BlockingFileLock("lock")
+    holder.acquire()
+    for make in (new_loop, NoReaders):
+        loop = make()
+        task = loop.create_task(FileLock("lock").acquire())
+        loop.call_later(0.05, loop.stop)
+        loop.run_forever()
+    print("over")
+    sys.stdout.flush()
+    """
+    script = tmp_path / "child.py"
+    import textwrap
+
+    script.write_text(support.loop_prelude() + textwrap.dedent(source))
+    done = support.run_python(str(script), cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "over\n"), done.stderr
