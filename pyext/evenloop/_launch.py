@@ -25,6 +25,7 @@ from . import _core
 
 USAGE = """\
 usage: python -m evenloop [-m MODULE | -c CODE | SCRIPT | -] [ARGUMENT ...]
+       python -m evenloop lock [OPTION ...] FILE [--] COMMAND [ARGUMENT ...]
 
 Run a Python program with evenloop as its asyncio event loop. The program need not know:
 asyncio.run(), asyncio.Runner, asyncio.new_event_loop() and asyncio.EventLoop all give
@@ -36,6 +37,8 @@ evenloop's loop. Everything after the program is the program's own.
   -              run what standard input says
   -h, --help     show this text
   -V, --version  show the versions of evenloop, libuv and Python
+
+lock runs a command while holding the lock of a file: `python -m evenloop lock --help'.
 """
 
 
@@ -222,6 +225,10 @@ def parse(arguments: list[str]) -> tuple[str, str, list[str]]:
 
 def main() -> None:
     """Run the program that the command line names."""
+    if sys.argv[1:2] == ["lock"]:  # a script of that name is ./lock
+        from . import _lock_command
+
+        _lock_command.main(sys.argv[2:])
     ours = sys.modules["__main__"]  # its functions are on the stack
     kind, what, argv = parse(sys.argv[1:])
     adopt()

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: MIT
+"""`python -m evenloop lock`: the options and exit codes of flock(1), the same on every system."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+import support
+from evenloop import BlockingFileLock
+from file_locks import another_process
+
+pytestmark = pytest.mark.evenloop_only  # it has nothing to do with a loop
+
+TELL = "import sys; print('ran', *sys.argv[1:])"
+
+
+def lock(*args, **options):
+    return support.run_python("-m", "evenloop", "lock", *map(str, args), **options)
+
+
+def python(code, *args):
+    return [sys.executable, "-c", code, *args]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "lock"
+
+
+@pytest.mark.parametrize("before", [[], ["--"]])
+def test_the_command_runs_and_its_exit_code_is_ours(path, before):
+    done = lock(path, *before, *python(TELL, "-n", "--", "x y"))
+    assert (done.stdout, done.stderr, done.returncode) == ("ran -n -- x y\n", "", 0)
+    assert path.read_bytes() == b""
+    assert lock(path, *before, *python("raise SystemExit(77)")).returncode == 77
+
+
+def test_a_string_is_run_by_the_shell(path):
+    done = lock(path, "-c", "echo one&& exit 5")
+    assert (done.stdout.strip(), done.returncode) == ("one", 5)
+
+
+def test_standard_streams_are_the_commands(path):
+    done = lock(path, *python("import sys; print(sys.stdin.read().upper())"), stdin="text")
+    assert done.stdout == "TEXT\n"
+
+
+def test_the_lock_is_held_while_the_command_runs_and_free_afterwards(path):
+    code = (
+        "import sys, evenloop\n"
+        "try: evenloop.BlockingFileLock(sys.argv[1], timeout=0).acquire()\n"
+        "except BlockingIOError: print('held')\n"
+    )
+    assert lock(path, *python(code, str(path))).stdout == "held\n"
+    held = BlockingFileLock(path, timeout=0)
+    held.acquire()
+    held.release()
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (["-n"], 1),
+        (["--nonblock"], 1),
+        (["-n", "-E", "42"], 42),
+        (["-n", "-E0"], 0),
+        (["-w", "0"], 1),
+        (["-w", "0.05", "--conflict-exit-code", "255"], 255),
+        (["--timeout=0.05"], 1),
+        (["-s", "-n"], 1),
+        (["-nxE3"], 3),
+    ],
+)
+def test_a_conflict_ends_with_the_exit_code_for_it(path, options, code):
+    with another_process(path) as other:
+        assert other("acquire") == "exclusive"
+        done = lock(*options, path, *python(TELL))
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", code)
+
+
+def test_shared_locks_are_held_together(path):
+    with another_process(path, shared=True) as other:
+        assert other("acquire") == "shared"
+        assert lock("-s", "-n", path, *python(TELL)).stdout == "ran\n"
+        assert lock("-x", "-n", path, *python(TELL)).returncode == 1
+        assert lock("-s", "-x", "-n", path, *python(TELL)).returncode == 1
+        assert lock("-u", path, *python(TELL)).stdout == "ran\n"
+
+
+def test_it_waits_for_the_lock(path):
+    with another_process(path) as other:
+        assert other("acquire") == "exclusive"
+        waiter = subprocess.Popen(
+            [sys.executable, "-m", "evenloop", "lock", "--verbose", path, *python(TELL)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=support.child_environment(),
+        )
+        assert other("release") == "released"
+        out, err = waiter.communicate(timeout=support.LIMIT)
+    assert (out, waiter.returncode) == ("ran\n", 0)
+    assert "evenloop lock: getting lock took" in err
+    assert f"evenloop lock: executing {sys.executable}" in err
+
+
+def test_verbose_tells_why_there_was_no_lock(path):
+    with another_process(path) as other:
+        assert other("acquire") == "exclusive"
+        done = lock("--verbose", "-n", path, *python(TELL))
+        assert done.stderr == "evenloop lock: failed to get lock\n"
+        done = lock("--verbose", "-w", "0.01", path, *python(TELL))
+        assert done.stderr == "evenloop lock: timeout while waiting to get lock\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        ([], 64, "not enough arguments"),
+        (["FILE"], 64, "a command is needed"),
+        (["FILE", "--"], 64, "a command is needed"),
+        (["9"], 64, "a file is needed"),
+        (["-E", "300", "FILE", "x"], 64, "exit code out of range (expected 0 to 255)"),
+        (["-E", "x", "FILE", "x"], 64, "invalid exit code: 'x'"),
+        (["-w", "x", "FILE", "x"], 64, "invalid timeout value: 'x'"),
+        (["-w", "nan", "FILE", "x"], 64, "invalid timeout value: 'nan'"),
+        (["-w", "-1", "FILE", "x"], 71, "cannot set up timer"),
+        (["--bogus", "FILE", "x"], 64, "option --bogus not recognized"),
+        (["-c", "FILE"], 64, "option -c not recognized"),
+        (["FILE", "-c"], 64, "-c requires exactly one command argument"),
+        (["FILE", "-c", "a", "b"], 64, "-c requires exactly one command argument"),
+        (["--compat", "lockf", "FILE", "x"], 64, "invalid kind of lock: 'lockf'"),
+        (["missing/FILE", "x"], 66, "cannot open lock file missing/FILE: No such file"),
+        (["FILE", "no such command"], 69, "failed to execute no such command: "),
+    ],
+)
+def test_wrong_usage_has_flocks_exit_codes(tmp_path, arguments, code, text):
+    done = lock(*arguments, cwd=tmp_path)
+    assert done.returncode == code, done
+    assert done.stdout == ""
+    assert done.stderr.startswith("evenloop lock: ")
+    assert text in done.stderr
+
+
+@pytest.mark.absent("no-flock-program-here", "windows")
+def test_exit_codes_are_those_of_flock(tmp_path):
+    """The same command lines, given to both; the shell's own numbers go with them."""
+    program = shutil.which("flock")
+    assert program is not None, "util-linux's flock is part of every Debian"
+    for arguments in (
+        ["FILE", "true"],
+        ["FILE", "false"],
+        ["FILE", "-c", "exit 9"],
+        ["FILE", "sh", "-c", "kill -9 $$"],
+        ["-n", "FILE", "true"],
+        ["-w", "0.1", "FILE", "true"],
+        ["-w", "-1", "FILE", "true"],
+        ["-u", "FILE", "true"],
+        ["-E", "300", "FILE", "true"],
+        ["-w", "x", "FILE", "true"],
+        ["missing/FILE", "true"],
+        ["FILE", "/no/such/command"],
+        ["FILE", "-c", "a", "b"],
+        ["-c", "FILE"],
+        [],
+    ):
+        theirs = subprocess.run([program, *arguments], cwd=tmp_path, capture_output=True)
+        assert lock(*arguments, cwd=tmp_path).returncode == theirs.returncode, arguments
+
+
+def test_help_and_version():
+    assert "usage: python -m evenloop lock" in lock("--help").stdout
+    assert lock("-V").stdout.startswith("evenloop lock from evenloop ")
+    assert "lock --help" in support.run_python("-m", "evenloop", "--help").stdout
+
+
+@pytest.mark.absent("posix-signals-to-children", "windows")
+def test_ctrl_c_ends_a_wait_without_a_traceback(path):
+    with another_process(path, shared=True) as other:
+        assert other("acquire") == "shared"
+        waiter = subprocess.Popen(
+            [sys.executable, "-u", "-m", "evenloop", "lock", "-w", "60", path, *python(TELL)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=support.child_environment(),
+        )
+        reader = BlockingFileLock(path, shared=True)
+        with contextlib.suppress(BlockingIOError):
+            while True:  # until a writer that waits lets no more readers in
+                reader.acquire(timeout=0)
+                reader.release()
+        waiter.send_signal(signal.SIGINT)
+        assert waiter.communicate(timeout=support.LIMIT) == (b"", b"")
+        assert waiter.returncode == -signal.SIGINT
