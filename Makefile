@@ -93,6 +93,17 @@ cpython-tests: bootstrap-build ## CPython's own asyncio tests, unmodified, on ev
 cpython-tests-all: bootstrap-build ## the same tests on every CPython, VERSIONS="3.11 3.12 3.13 3.14 3.15"
 	@LOOP=$(LOOP) JOBS=$(JOBS) CPYTHON_TESTS_ARGS="$(CPYTHON_TESTS_ARGS)" tools/cpython-tests-all $(VERSIONS)
 
+# LOCK_MODEL_SECONDS=600 for the full length; SEED=... to see a run again (what was drawn, not when it ran).
+.PHONY: lock-model
+lock-model: bootstrap-build ## file locks under 12 processes that are killed at random, LOCK_MODEL_SECONDS=60
+	@cmake --preset release -B $(B)/release >/dev/null
+	@cmake --build $(B)/release --target shim_lock_model
+	@$(B)/release/tests/shim/lock-model $(or $(LOCK_MODEL_SECONDS),60) $(SEED)
+
+.PHONY: lock-model-windows
+lock-model-windows: windows ## the same under Wine
+	@EVENLOOP_WIN_TIMEOUT=900 tools/winrun $(WINDOWS_C)/tests/shim/lock-model.exe $(or $(LOCK_MODEL_SECONDS),60) $(SEED)
+
 # 10,000 of each kind; STRESS_ARGS="--rounds 500 pipes" for less.
 .PHONY: stress
 stress: bootstrap-build ## make and drop ten thousand of everything: memory and descriptors stay flat

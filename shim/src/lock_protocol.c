@@ -130,10 +130,15 @@ static int finish(es_lock_t *lock) {
     return 0;
 }
 
-/* GATE shared cannot be kept while DATA is busy: the writer that has DATA may want it back. */
+/* GATE shared is not kept while DATA is busy: others are to pass meanwhile. Once the system has
+ * granted DATA, GATE is no longer asked for: a writer that shut it may be waiting for us. */
 static int advance_shared(es_lock_t *lock) {
-    int code = take(lock, ES__STEP_GATE, ES_LOCK_SHARED);
+    int code;
 
+    if ((lock->held & ES__STEP_DATA) != 0) {
+        return finish(lock);
+    }
+    code = take(lock, ES__STEP_GATE, ES_LOCK_SHARED);
     if (code != 0) {
         return code;
     }
