@@ -866,3 +866,18 @@ class OtherHandshakeError(Base):
             return await super().create_connection(*args, **kwargs)
         except ConnectionAbortedError:
             raise TimeoutError("too slow") from None
+
+
+# -- locks ----------------------------------------------------------------------------------------
+
+
+@caught_by("locks.lock_is_granted_when_released")
+class NeverCallsReaders(Base):
+    def add_reader(self, fd, callback, *args):
+        pass
+
+
+@caught_by("locks.lock_timeouts")
+class TimersAnHourLate(Base):
+    def call_later(self, delay, callback, *args, context=None):
+        return super().call_later(delay + 3600, callback, *args, context=context)

@@ -56,6 +56,7 @@ AREAS = (
     "dns",
     "tls",
     "subprocess-windows",
+    "locks",
 )
 LIMIT = 10.0  # seconds that a check may take unless it says otherwise
 

@@ -30,7 +30,14 @@ def _has_subinterpreters() -> bool:
     return any(map(importlib.util.find_spec, ("_interpreters", "_xxsubinterpreters")))
 
 
+def _has_file_locks() -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec("evenloop._core") is not None
+
+
 NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
+    "filelocks": (_has_file_locks, "evenloop's C core is not installed here"),
     "fork": (lambda: hasattr(os, "fork"), "this system has no os.fork"),
     "ipv6": (_has_ipv6, "this machine has no IPv6 on loopback"),
     "linux": (lambda: sys.platform == "linux", "only Linux has this"),

@@ -27,6 +27,8 @@ def errno_name(number: object) -> str | int | None:
     """
     if not isinstance(number, int):
         return None
+    if number == errno.EDEADLK:  # EDEADLOCK is the same number on most systems
+        return "EDEADLK"
     name = errno.errorcode.get(number, number)
     if isinstance(name, str) and getattr(errno, name.removeprefix("WSA"), None) == number:
         return name.removeprefix("WSA")
