@@ -68,7 +68,8 @@ struct ev_state {
     PyObject *asyncio_threadsafe_handle; /* 3.14+; else NULL */
     PyObject *asyncio_transport;
     PyObject *asyncio_buffered_protocol;
-    PyObject *asyncio_trsock; /* asyncio.trsock.TransportSocket */
+    PyObject *asyncio_trsock;        /* asyncio.trsock.TransportSocket */
+    PyObject *asyncio_selector_loop; /* asyncio.selector_events.BaseSelectorEventLoop */
     PyObject *asyncio_logger;
     PyObject *asyncio_helpers; /* asyncio.format_helpers */
     PyObject *cancelled_error;
@@ -291,6 +292,8 @@ int ev_pipe_constants_init(PyObject *module); /* the PIPE_ constants of _make_pi
 int ev_listener_type_init(ev_state_t *state);
 int ev_socket_view_type_init(ev_state_t *state);
 int ev_sock_op_type_init(ev_state_t *state);
+/* coroutine_method.c: makes the loop type's sock_* say that they are coroutine functions */
+int ev_coroutine_methods_init(ev_state_t *state);
 int ev_child_watch_type_init(ev_state_t *state);
 int ev_file_lock_types_init(ev_state_t *state); /* and the functions of file_lock.c */
 

@@ -55,6 +55,7 @@ static int import_names(ev_state_t *state) {
         {"asyncio.transports", "Transport", &state->asyncio_transport},
         {"asyncio.protocols", "BufferedProtocol", &state->asyncio_buffered_protocol},
         {"asyncio.trsock", "TransportSocket", &state->asyncio_trsock},
+        {"asyncio.selector_events", "BaseSelectorEventLoop", &state->asyncio_selector_loop},
         {"asyncio.log", "logger", &state->asyncio_logger},
         {"asyncio.format_helpers", NULL, &state->asyncio_helpers},
         {"asyncio.exceptions", "CancelledError", &state->cancelled_error},
@@ -98,7 +99,7 @@ static int init_types(ev_state_t *state) {
         ev_handle_types_init,          ev_loop_type_init,           ev_child_watch_type_init,
         ev_stream_transport_type_init, ev_pipe_transport_type_init, ev_listener_type_init,
         ev_sock_op_type_init,          ev_socket_view_type_init,    ev_datagram_transport_type_init,
-        ev_file_lock_types_init,
+        ev_file_lock_types_init,       ev_coroutine_methods_init,
     };
     for (size_t i = 0; i < sizeof inits / sizeof inits[0]; i++) {
         if (inits[i](state) < 0) {
@@ -129,8 +130,9 @@ static int module_exec(PyObject *module) {
 #define EV_STATE_OBJECTS(row)                                                                      \
     row(asyncio_handle) row(asyncio_timer_handle) row(asyncio_threadsafe_handle)                   \
         row(asyncio_transport) row(asyncio_buffered_protocol) row(asyncio_trsock)                  \
-            row(asyncio_logger) row(asyncio_helpers) row(cancelled_error) row(socket_class)        \
-                row(socket_family) row(python) row(empty_tuple) row(set_wakeup_fd)
+            row(asyncio_selector_loop) row(asyncio_logger) row(asyncio_helpers)                    \
+                row(cancelled_error) row(socket_class) row(socket_family) row(python)              \
+                    row(empty_tuple) row(set_wakeup_fd)
 
 #define EV_STATE_TYPES(row)                                                                        \
     row(loop_type) row(handle_type) row(timer_handle_type) row(safe_handle_type)                   \

@@ -8,12 +8,14 @@ older than it. Contract points of other areas are in the test_contract_* files b
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import socket
 import subprocess
 import sys
 import threading
 from asyncio import base_events, base_subprocess, selector_events
+from unittest import mock
 
 import pytest
 import support
@@ -54,6 +56,59 @@ def loop_class():
 def test_method_of_the_loop_takes_the_arguments_that_it_takes_in_asyncio(name):
     """Surface 1.1: every method of this Python's loop, with this Python's arguments."""
     assert parameters(getattr(loop_class(), name)) == parameters(getattr(REFERENCE, name))
+
+
+@pytest.mark.parametrize("name", public_methods(asyncio.AbstractEventLoop, REFERENCE))
+def test_method_of_the_loop_is_a_coroutine_function_where_it_is_one_in_asyncio(loop, name):
+    """Surface 1.1: frameworks ask inspect, and unittest.mock does, whether to await a result."""
+    expected = inspect.iscoroutinefunction(getattr(REFERENCE, name))
+    assert inspect.iscoroutinefunction(getattr(type(loop), name)) is expected
+    assert inspect.iscoroutinefunction(getattr(loop, name)) is expected
+    with mock.patch.object(loop, name) as patched:
+        assert isinstance(patched, mock.AsyncMock) is expected
+
+
+SOCK_CALLS = [name for name in dir(REFERENCE) if name.startswith("sock_")]
+
+
+@pytest.mark.parametrize("name", SOCK_CALLS)
+def test_coroutine_method_in_c_looks_like_asyncios_function(loop, name):
+    """Surface 1.1: what introspection asks of a function is this Python's answer."""
+    ours, reference = getattr(loop, name), getattr(REFERENCE, name)
+    assert inspect.ismethod(ours) and ours.__self__ is loop
+    assert inspect.isroutine(getattr(type(loop), name))
+    assert not inspect.isclass(ours.__func__) and callable(ours.__func__)
+    for attribute in ("__name__", "__doc__", "__module__", "__defaults__", "__annotations__"):
+        assert getattr(ours, attribute) == getattr(reference, attribute)
+    assert not hasattr(ours, "nothing")
+
+
+def test_coroutine_method_in_c_is_called_in_every_way(loop):
+    """Surface 1.1: bound, of the class, by name, through super() and through partial()."""
+
+    class Derived(type(loop)):
+        async def sock_recv(self, sock, n):
+            return b"<" + await super().sock_recv(sock, n) + b">"
+
+    async def body():
+        ours, peer = support.tcp_pair()
+        with ours, peer:
+            peer.sendall(b"abcde")
+            derived = asyncio.get_running_loop()
+            cls = type(loop)
+            return [
+                await derived.sock_recv(ours, 1),
+                await cls.sock_recv(derived, ours, 1),
+                await cls.sock_recv(derived, n=1, sock=ours),
+                await functools.partial(cls.sock_recv, derived)(ours, n=1),
+                await cls.sock_recv.__get__(derived)(ours, 1),
+            ]
+
+    derived = Derived()
+    try:
+        assert derived.run_until_complete(body()) == [b"<a>", b"b", b"c", b"d", b"e"]
+    finally:
+        derived.close()
 
 
 KEYWORD_CALLS = {
