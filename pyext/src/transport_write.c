@@ -90,6 +90,17 @@ static inline int send_piece(ev_transport_t *self, const void *base, size_t size
     return after_engine(self);
 }
 
+/* Whether the end has come before what is written: that is dropped, whatever it is (up to 3.13.0 the
+ * stock loop's writelines still looked at it). */
+static bool comes_too_late(ev_transport_t *self) {
+    return !self->open || takes_no_more(self);
+}
+
+static PyObject *drop_late(ev_transport_t *self) {
+    return self->stream.closing || ev_endpoint_check_open(EV_ENDPOINT(self)) == 0 ? drop_write(self)
+                                                                                  : NULL;
+}
+
 static PyObject *write_other(ev_transport_t *self, PyObject *data) {
     bool is_bytes = PyBytes_Check(data);
     if (!is_bytes && !PyByteArray_Check(data) && !PyMemoryView_Check(data)) {
@@ -106,10 +117,8 @@ static PyObject *write_other(ev_transport_t *self, PyObject *data) {
     if (length <= 0) {
         return length < 0 ? NULL : Py_NewRef(Py_None);
     }
-    if (!self->open || takes_no_more(self)) {
-        return self->stream.closing || ev_endpoint_check_open(EV_ENDPOINT(self)) == 0
-                   ? drop_write(self)
-                   : NULL;
+    if (comes_too_late(self)) {
+        return drop_late(self);
     }
     Py_buffer view;
     if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
@@ -179,10 +188,8 @@ static PyObject *write_pieces(ev_transport_t *self, PyObject *pieces) {
     if (total < 0) {
         return NULL;
     }
-    if (!self->open || takes_no_more(self)) {
-        return self->stream.closing || ev_endpoint_check_open(EV_ENDPOINT(self)) == 0
-                   ? drop_write(self)
-                   : NULL;
+    if (comes_too_late(self)) { /* the list's own code may have ended the connection */
+        return drop_late(self);
     }
     if (total <= EL_HIGH_WATER_DEFAULT || PyList_GET_SIZE(pieces) == 1) {
         PyObject *joined = join(pieces);
@@ -241,6 +248,9 @@ static PyObject *writelines(PyObject *op, PyObject *list) {
     int some = PyObject_IsTrue(list);
     if (some <= 0) {
         return some < 0 ? NULL : Py_NewRef(Py_None);
+    }
+    if (comes_too_late(self)) {
+        return drop_late(self);
     }
     PyObject *pieces = PySequence_List(list);
     if (pieces == NULL) {
