@@ -44,6 +44,13 @@ class _FirstStep:
                 return stop.value
 
 
+def check_timeout(name: str, seconds: Any) -> None:
+    """Refuses NaN as asyncio does what is not above zero: call_later() would refuse it in the midst
+    of a handshake, which then never ends."""
+    if seconds != seconds:
+        raise ValueError(f"{name} should be a positive number, got {seconds}")
+
+
 def _hand_over(transport: Any, protocol: Any) -> None:
     secure: Any = transport.get_protocol()
     is_tls = isinstance(secure, sslproto.SSLProtocol)
@@ -62,6 +69,8 @@ class UpgradingLoop:
 
     @functools.wraps(base_events.BaseEventLoop.start_tls)
     async def start_tls(self, transport: Any, protocol: Any, *args: Any, **kwargs: Any) -> Any:
+        for name in ("ssl_handshake_timeout", "ssl_shutdown_timeout"):
+            check_timeout(name, kwargs.get(name))
         start_tls: Any = base_events.BaseEventLoop.start_tls
         upgrade = start_tls(self, transport, protocol, *args, **kwargs)
         return await _FirstStep(upgrade, lambda: _hand_over(transport, protocol))

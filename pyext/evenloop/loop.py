@@ -15,7 +15,7 @@ from typing import Any
 
 from . import _core
 from ._support import RunForever, SelectorView
-from ._upgrade import UpgradingLoop
+from ._upgrade import UpgradingLoop, check_timeout
 
 if sys.platform == "win32":
     from ._windows import WindowsLoop as _PlatformLoop
@@ -92,6 +92,8 @@ class Loop(*_bases, base_events.BaseEventLoop):  # type: ignore[misc]
         **kwargs: Any,
     ) -> Any:
         self._ensure_fd_no_transport(rawsock)
+        check_timeout("ssl_handshake_timeout", ssl_handshake_timeout)
+        check_timeout("ssl_shutdown_timeout", ssl_shutdown_timeout)
         ssl_protocol = sslproto.SSLProtocol(
             self,
             protocol,
@@ -106,6 +108,7 @@ class Loop(*_bases, base_events.BaseEventLoop):  # type: ignore[misc]
         return ssl_protocol._app_transport
 
     async def _sendfile_native(self, transp: Any, file: Any, offset: int, count: int | None) -> int:
+        self._check_closed()
         resume_reading = transp.is_reading()
         transp.pause_reading()
         await transp._make_empty_waiter()

@@ -403,7 +403,9 @@ def rows_of(
 
 _SAME: tuple[tuple[str, str], ...] = (
     (r"0x[0-9a-fA-F]+", "0x"),
-    (r"\bfd=\d+", "fd=N"),
+    (r"\b(fd|pid)=\d+", r"\1=N"),
+    (r"\b_?(?:Unix|Selector)?(Datagram|ReadPipe|WritePipe|Subprocess)Transport", r"\1Transport"),
+    (r"\b(?:_SelectorSocket|Stream)Transport", "StreamTransport"),
     (r"(descriptor:?|pid|laddr=|raddr=|socket\.socket object,) ?\d+", r"\1 N"),
     (r"\('127\.0\.0\.1', \d+\)", "ADDRESS"),
     (
@@ -493,7 +495,9 @@ def dispose(value: Any) -> None:
         for item in value:
             dispose(item)
     elif isinstance(value, asyncio.Transport):
-        value.abort()
+        # A stock pipe that has ended; a closed loop.
+        with contextlib.suppress(AttributeError, RuntimeError):
+            value.abort()
     elif isinstance(value, (asyncio.BaseTransport, asyncio.Server, socket.socket)):
         value.close()
     elif isinstance(value, (asyncio.Future, asyncio.Handle)):

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""Wrong arguments and states of child processes, servers, start_tls() and sendfile().
+
+The other half of test_wrong_arguments.py, by the same rules: each row is asked of the stock
+selector loop of the running Python too, and what differs on purpose is in DIFFERENCES.
+"""
+
+from __future__ import annotations
+
+import pytest
+import support
+import wrong_arguments as tables
+import wrong_arguments_subjects as subjects
+from test_wrong_arguments import DIFFERENCES as OF_THE_LOOP
+from wrong_arguments import Difference
+
+pytestmark = pytest.mark.absent("wrong-arguments-on-windows", "windows")
+
+DIFFERENCES = [
+    *OF_THE_LOOP,
+    Difference(
+        "start_tls",
+        "ssl_(handshake|shutdown)_timeout=nan",
+        "no timer at NaN",
+        r"\['raises', 'ValueError', 'ssl_\w+ should be a positive number, got nan'",
+    ),
+]
+
+TYPES = {
+    name: cls
+    for name, make in subjects.SUBJECTS.items()
+    if (cls := subjects.made_here(make, support.reference_loop)) is not None
+}
+TRANSPORTS = [
+    name
+    for name, make in subjects.TRANSPORTS.items()
+    if subjects.made_here(make, support.reference_loop) is not None
+]
+
+
+def public_methods(cls):
+    return [name for name in dir(cls) if not name.startswith("_") and callable(getattr(cls, name))]
+
+
+@pytest.mark.parametrize(
+    ("subject", "name"),
+    [(subject, name) for subject in TYPES for name in public_methods(TYPES[subject])],
+)
+def test_methods_of_what_has_a_companion(subject, name):
+    """Of child processes' transports and of servers: in use, closing, and of a closed loop."""
+    table = subjects.Table(DIFFERENCES)
+    make = subjects.SUBJECTS[subject]
+    good = subjects.CALLS.get(name, lambda stage: {})
+    for row, arguments in tables.rows_of(name, getattr(TYPES[subject], name), good):
+        for life in subjects.lives_of(subject, name) if row != "by keyword" else ["open"]:
+            for state in ("running", "closed") if row == "good" else ("running",):
+                ask = subjects.of_subject(make, life, state, name, arguments)
+                table.ask(f"{subject}.{name}", row, f"{life}, {state}", ask)
+    table.check()
+
+
+@pytest.mark.parametrize("name", subjects.TRANSPORT_CALLS)
+def test_calls_that_take_a_transport(name):
+    """start_tls() and sendfile() of an open connection, with each argument wrong in turn."""
+    table = subjects.Table(DIFFERENCES)
+    method = getattr(type_of_the_loop(), name)
+    for row, arguments in tables.rows_of(name, method, subjects.TRANSPORT_CALLS[name]):
+        ask = subjects.of_loop(tables.tcp_transport, "open", "running", name, arguments)
+        table.ask(name, row, "open, running", ask)
+    table.check()
+
+
+@pytest.mark.parametrize("kind", TRANSPORTS)
+@pytest.mark.parametrize("name", subjects.TRANSPORT_CALLS)
+def test_calls_that_take_a_transport_in_each_of_its_states(name, kind):
+    """start_tls() and sendfile() of what is open, closing, aborted, or of another kind."""
+    table = subjects.Table(DIFFERENCES)
+    params = tables.parameters(getattr(type_of_the_loop(), name))
+    extras = {"start_tls": ["server_side"], "sendfile": ["fallback"]}[name]
+    for extra in [None, *extras]:
+
+        def arguments(stage, extra=extra):
+            call = subjects.TRANSPORT_CALLS[name](stage)
+            if extra is not None:
+                call[extra] = {"server_side": True, "fallback": False}[extra]
+            return tables.positional(params, call)
+
+        for life in ("open", "closing", "aborted"):
+            for state in ("running", "closed"):
+                ask = subjects.of_loop(subjects.TRANSPORTS[kind], life, state, name, arguments)
+                table.ask(f"{name} of {kind}", extra or "good", f"{life}, {state}", ask)
+    table.check()
+
+
+def type_of_the_loop():
+    loop = support.reference_loop()
+    loop.close()
+    return type(loop)

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: MIT
+"""More that the tables of wrong arguments are asked of: what needs a peer or a child process.
+
+wrong_arguments.py has the rows and the way to ask. Here are transports of child processes, servers
+in each of their states, and good calls of start_tls() and sendfile() on transports that can do it.
+A subject's companions (the other end of a connection, a child) are kept by its stage and ended
+before its loop is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import wrong_arguments as tables
+from wrong_arguments import Ask, Call, Difference, Stage
+
+Make = Callable[[Stage], Awaitable[Any]]
+Rows = Iterable[tuple[str, Callable[[Stage], Call]]]
+
+
+def accompany(stage: Stage, thing: Any, ended: Awaitable[Any] | None = None) -> None:
+    """Has `thing` closed with the subject, and `ended` awaited, while the loop is open."""
+
+    def end() -> None:
+        if stage.loop.is_closed():
+            return
+
+        async def wait() -> None:
+            tables.dispose([stage.subject, thing])
+            if ended is not None:
+                await asyncio.wait_for(ended, 30)
+            for _ in range(5):
+                await asyncio.sleep(0)
+
+        stage.loop.run_until_complete(wait())
+
+    stage.stack.callback(end)
+
+
+# -- transports ------------------------------------------------------------------------------------
+
+
+class ChildProtocol(asyncio.SubprocessProtocol):
+    def __init__(self) -> None:
+        self.exited = asyncio.get_running_loop().create_future()
+
+    def process_exited(self) -> None:
+        self.exited.set_result(None)
+
+
+def reap(process: Any) -> None:
+    """Of a loop that was closed first."""
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+
+
+async def subprocess_transport(stage: Stage) -> Any:
+    """Of a child that ends when its input does."""
+    transport, protocol = await stage.loop.subprocess_exec(ChildProtocol, "cat", stderr=None)
+    stage.stack.callback(reap, transport._proc)
+    accompany(stage, transport, protocol.exited)
+    return transport
+
+
+async def exited_subprocess_transport(stage: Stage) -> Any:
+    transport = await subprocess_transport(stage)
+    transport.get_pipe_transport(0).close()
+    await transport._wait()
+    return transport
+
+
+async def pipe_of_a_subprocess(stage: Stage) -> Any:
+    return (await subprocess_transport(stage)).get_pipe_transport(0)
+
+
+async def paused_tcp_transport(stage: Stage) -> Any:
+    transport = await tables.tcp_transport(stage)
+    transport.pause_reading()
+    return transport
+
+
+# -- servers ---------------------------------------------------------------------------------------
+
+
+async def idle_server(stage: Stage) -> Any:
+    """One that does not serve yet."""
+    return await stage.loop.create_server(
+        asyncio.Protocol, "127.0.0.1", 0, start_serving=False, backlog=5
+    )
+
+
+async def server_with_a_client(stage: Stage) -> Any:
+    """One with a connection that stays."""
+    accepted: asyncio.Future[asyncio.BaseTransport] = stage.loop.create_future()
+
+    class Accepting(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            accepted.set_result(transport)
+
+    server = await stage.loop.create_server(Accepting, "127.0.0.1", 0)
+    stage.kept(socket.create_connection(server.sockets[0].getsockname()))
+    accompany(stage, await accepted)
+    return server
+
+
+async def serving_server(stage: Stage) -> Any:
+    """One that a task serves forever."""
+    server = await idle_server(stage)
+    accompany(stage, asyncio.ensure_future(server.serve_forever()))
+    await asyncio.sleep(0)
+    return server
+
+
+SUBJECTS: dict[str, Make] = {
+    "subprocess transport": subprocess_transport,
+    "exited subprocess transport": exited_subprocess_transport,
+    "idle server": idle_server,
+    "server with a client": server_with_a_client,
+    "serving server": serving_server,
+}
+# What they answer while the child is dying depends on how far it is.
+ABOUT_THE_CHILD = ("get_protocol", "get_returncode", "kill", "send_signal", "terminate")
+CALLS: dict[str, Callable[[Stage], dict[str, Any]]] = {
+    **tables.SUBJECT_CALLS,
+    "get_pipe_transport": lambda s: {"fd": 0},
+    "send_signal": lambda s: {"signal": signal.SIGTERM},
+}
+
+# What start_tls() and sendfile() are called on, able to or not.
+TRANSPORTS: dict[str, Make] = {
+    "tcp": tables.tcp_transport,
+    "paused tcp": paused_tcp_transport,
+    "datagram": tables.datagram_transport,
+    "read pipe": tables.read_pipe_transport,
+    "write pipe": tables.write_pipe_transport,
+    "pipe of a subprocess": pipe_of_a_subprocess,
+    "server": tables.server,
+}
+
+
+def lives_of(subject: str, name: str) -> list[str]:
+    if subject == "subprocess transport" and name in ABOUT_THE_CHILD:
+        return ["open"]
+    return ["open", "closing"]
+
+
+def good_start_tls(stage: Stage) -> dict[str, Any]:
+    """Its peer says nothing, so it waits."""
+    return {
+        "transport": stage.subject,
+        "protocol": stage.protocol(),
+        "sslcontext": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+        "server_hostname": "localhost",
+    }
+
+
+def good_sendfile(stage: Stage) -> dict[str, Any]:
+    return {"transport": stage.subject, "file": stage.file()}
+
+
+TRANSPORT_CALLS = {"start_tls": good_start_tls, "sendfile": good_sendfile}
+
+
+# -- asking ----------------------------------------------------------------------------------------
+
+
+def of_subject(make: Make, life: str, state: str, name: str, arguments: Any) -> Ask:
+    """Calls a method of the subject, and puts back the protocol that it took away."""
+
+    def call(stage: Stage, owner: Any) -> Callable[[], Any]:
+        args, kwargs = arguments(stage)
+
+        def run() -> Any:
+            protocol = owner.get_protocol() if name == "set_protocol" else None
+            try:
+                return getattr(owner, name)(*args, **kwargs)
+            finally:
+                if name == "set_protocol":
+                    owner.set_protocol(protocol)
+
+        return run
+
+    return lambda loop, collect: tables.subject_answer(loop, make, life, state, call, collect)
+
+
+def of_loop(make: Make, life: str, state: str, name: str, arguments: Any) -> Ask:
+    """Calls a method of the loop that takes the subject."""
+
+    def call(stage: Stage, owner: Any) -> Callable[[], Any]:
+        args, kwargs = arguments(stage)
+        return lambda: getattr(stage.loop, name)(*args, **kwargs)
+
+    return lambda loop, collect: tables.subject_answer(loop, make, life, state, call, collect)
+
+
+class Table:
+    """Rows that were asked, and what is wrong with them."""
+
+    def __init__(self, differences: list[Difference]) -> None:
+        self.differences = differences
+        self.count = 0
+        self.wrong: list[str] = []
+
+    def ask(self, method: str, row: str, state: str, ask: Ask) -> None:
+        self.count += 1
+        text = tables.compare(method, row, state, ask, self.differences)
+        if text is not None:
+            self.wrong.append(text)
+
+    def check(self) -> None:
+        with tables.watched():  # what the stock loop has left
+            gc.collect()
+        assert not self.wrong, "\n".join(
+            [f"{len(self.wrong)} of {self.count} rows differ:", *self.wrong]
+        )
+
+
+def made_here(make: Make, loop_factory: Callable[[], Any]) -> type | None:
+    """What the stock loop makes on this system; None when it makes none."""
+    loop = loop_factory()
+    stage = Stage(loop)
+    try:
+        stage.subject = loop.run_until_complete(make(stage))
+        return type(stage.subject)
+    except NotImplementedError:
+        return None  # pipes and child processes of the selector loop on Windows
+    finally:
+        tables.dispose(stage.subject)
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.run_until_complete(asyncio.sleep(0))
+        stage.stack.close()
+        loop.close()
