@@ -225,7 +225,8 @@ def test_a_descriptor_that_is_no_regular_file(run: Run) -> None:
         os.close(writing)
         async with transport_and_socket() as (transport, _, peer):
             with os.fdopen(reading, "rb", buffering=0) as pipe:
-                with pytest.raises(asyncio.SendfileNotAvailableError):
+                # Later asyncios seek in the file first, which the pipe refuses.
+                with pytest.raises((asyncio.SendfileNotAvailableError, OSError)):
                     await loop.sendfile(transport, cast(Any, pipe), 0, 5, fallback=False)
             assert not transport.is_closing()
             transport.write(b"still open")

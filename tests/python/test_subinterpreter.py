@@ -116,7 +116,8 @@ print((after[0] - before[0]) // {count}, flush=True)
     "own_gil",
     [
         pytest.param(False, id="shared_gil"),
-        pytest.param(True, id="own_gil", marks=pytest.mark.since(3, 12)),
+        # 3.12.1 crashes at its end after a hundred of them that have run asyncio, without evenloop.
+        pytest.param(True, id="own_gil", marks=pytest.mark.since(3, 13)),
     ],
 )
 def test_a_hundred_subinterpreters_with_a_loop_each_leave_nothing_behind(tmp_path, own_gil):
