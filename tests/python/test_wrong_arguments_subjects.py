@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Wrong arguments and states of child processes, servers, start_tls() and sendfile().
 
-The other half of test_wrong_arguments.py, by the same rules: each row is asked of the stock
-selector loop of the running Python too, and what differs on purpose is in DIFFERENCES.
+The other half of test_wrong_arguments.py, by the same rules and with the same DIFFERENCES.
 """
 
 from __future__ import annotations
@@ -11,20 +10,9 @@ import pytest
 import support
 import wrong_arguments as tables
 import wrong_arguments_subjects as subjects
-from test_wrong_arguments import DIFFERENCES as OF_THE_LOOP
-from wrong_arguments import Difference
+from test_wrong_arguments import DIFFERENCES
 
 pytestmark = pytest.mark.absent("wrong-arguments-on-windows", "windows")
-
-DIFFERENCES = [
-    *OF_THE_LOOP,
-    Difference(
-        "start_tls",
-        "ssl_(handshake|shutdown)_timeout=nan",
-        "no timer at NaN",
-        r"\['raises', 'ValueError', 'ssl_\w+ should be a positive number, got nan'",
-    ),
-]
 
 TYPES = {
     name: cls
