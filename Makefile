@@ -186,6 +186,12 @@ bench-test: bootstrap-build ## whether the benchmarks measure what they say
 	@EVENLOOP_BENCH_BIN=$(B)/bench/bench $(VENV)/bin/python -m pytest bench/test_bench.py -p no:cacheprovider \
 	    -n $(JOBS) $(PYTEST_ARGS)
 
+# BENCH_ARGS="--page docs/locks.md" puts the table there.
+.PHONY: bench-locks
+bench-locks: bootstrap-build ## compare file locks: evenloop, flock(2), polling, filelock, portalocker, fasteners
+	@tools/venv bench
+	@$$(tools/venv path bench)/bin/python bench/locks.py $(BENCH_ARGS)
+
 .PHONY: bench-programs
 bench-programs:
 	@tools/step "configuring the benchmark programs" cmake -S . -B $(B)/bench -G Ninja -DCMAKE_BUILD_TYPE=Release \

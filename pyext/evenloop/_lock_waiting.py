@@ -230,11 +230,18 @@ def _stop_all() -> None:
         room.stop()
 
 
+# Monitors of blocking waits that are over, kept for the next: on Linux the kernel takes many
+# milliseconds to close one.
+_idle: list[_core.LockMonitor] = []
+IDLE_MAX = 8
+
+
 def _forget_the_parent() -> None:
     """Nobody of the parent's waits in a forked child."""
     global _counting
     _counting = threading.Lock()
     in_line.clear()
+    _idle.clear()
 
 
 if hasattr(os, "register_at_fork"):
@@ -244,22 +251,24 @@ if hasattr(os, "register_at_fork"):
 def wait_blocking(begin: Begin, undo: Undo) -> _core.HeldLock:
     """Do the same in a thread that waits itself. Signal handlers run meanwhile."""
     outcome: list[tuple[OSError | None, _core.HeldLock | None]] = []
-    monitor = _core.LockMonitor()
     try:
-        request = begin(monitor, lambda error, lock: outcome.append((error, lock)))
-        try:
-            while not outcome:
-                seconds = monitor.timeout()
-                monitor.wait(SLICE if seconds is None else min(SLICE, seconds))
-                monitor.dispatch()
-        except BaseException:
-            if request.cancel():
-                monitor.dispatch()
-            if outcome and outcome[0][0] is None:
-                undo(cast(_core.HeldLock, outcome[0][1]))
-            raise
-    finally:
-        monitor.close()
+        monitor = _idle.pop()
+    except IndexError:
+        monitor = _core.LockMonitor()
+    request = begin(monitor, lambda error, lock: outcome.append((error, lock)))
+    try:
+        while not outcome:
+            seconds = monitor.timeout()
+            monitor.wait(SLICE if seconds is None else min(SLICE, seconds))
+            monitor.dispatch()
+    except BaseException:
+        if request.cancel():
+            monitor.dispatch()
+        if outcome and outcome[0][0] is None:
+            undo(cast(_core.HeldLock, outcome[0][1]))
+        raise
+    if len(_idle) < IDLE_MAX:
+        _idle.append(monitor)
     error, lock = outcome[0]
     if error is not None:
         raise error
