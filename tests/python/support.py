@@ -100,7 +100,7 @@ def outcome(make_loop: Callable[[], Any], fn: Callable[[Any], Any]) -> tuple[str
 
 
 def linux_words(error: OSError) -> None:
-    """Words an error as on Linux: the stock loop has Windows' words, ours never (test_error_words)."""
+    """Gives an error of the stock loop, which has Windows' words, those that ours always has."""
     from evenloop._words import reword
 
     reword(error)
