@@ -179,26 +179,32 @@ class Room:
             ready = self._monitor.wait(LINGER)
             if ready is None:
                 return
-            if ready:
-                self._tell()
-            else:
-                with self._mutex:
-                    if self._count == 0:
-                        self._thread = None
-                        return
+            if ready and self._tell():
+                continue
+            with self._mutex:
+                loop = self._loop()
+                gone = loop is None or loop.is_closed()
+                del loop  # not ours to keep
+                if gone and self._count:
+                    self._monitor.close()  # who waited there will never be told
+                if gone or self._count == 0:
+                    self._thread = None
+                    return
 
-    def _tell(self) -> None:
+    def _tell(self) -> bool:
+        """Have the loop dispatch, and wait for that. False: it cannot any more."""
         loop = self._loop()
         self._dispatched.clear()
         if loop is None or self._stopped:
-            return
+            return False
         try:
             loop.call_soon_threadsafe(self._on_told)
-        except RuntimeError:  # closed: who waited there is gone, or goes with it
-            self._dispatched.wait(SLICE)
-            return
-        del loop  # not ours to keep while it does not run
-        self._dispatched.wait()
+        except RuntimeError:  # closed
+            return False
+        while not self._dispatched.wait(LINGER):
+            if loop.is_closed():
+                return False
+        return True
 
     def _on_told(self) -> None:
         try:
