@@ -77,7 +77,7 @@ def new_event_loop() -> Loop:
 def run(main: Coroutine[Any, Any, _T], *, debug: bool | None = None, **kwargs: Any) -> _T:
     """Run a coroutine on a new evenloop.Loop, as asyncio.run does on its default loop."""
     kwargs.setdefault("loop_factory", new_event_loop)
-    if sys.version_info >= (3, 12):
+    if sys.version_info >= (3, 12) or len(kwargs) > 1:  # who gives more is told so by asyncio
         return asyncio.run(main, debug=debug, **kwargs)
     # 3.11's asyncio.run has no loop_factory, its Runner has.
     if asyncio._get_running_loop() is not None:

@@ -83,7 +83,7 @@ DIFFERENCES = [
         r"\['gives'",
     ),
     Difference(
-        "(tcp|write pipe) transport.(write|writelines|write_eof)",
+        "(tcp|tls|write pipe) transport.(write|writelines|write_eof)",
         "good",
         "a closed loop has given the connection up: that is said, where stock sends what fits",
         r"\['raises', 'RuntimeError', 'Event loop is closed'",
