@@ -163,9 +163,12 @@ static int drain_inotify(es__prim_monitor_t *monitor) {
 
 int es__prim_monitor_collect(es__prim_monitor_t *monitor) {
     uint64_t wakes;
+    ssize_t got;
+    int interruptions = 0;
 
-    while (es__sys.read(monitor->event, &wakes, sizeof(wakes)) < 0 && errno == EINTR) {
-    }
+    do {
+        got = es__sys.read(monitor->event, &wakes, sizeof(wakes));
+    } while (got < 0 && errno == EINTR && ++interruptions < ES__INTERRUPTIONS_MAX);
     return monitor->inotify >= 0 ? drain_inotify(monitor) : 0;
 }
 

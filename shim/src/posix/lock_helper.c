@@ -8,6 +8,7 @@
 #include "lock_posix.h"
 
 #include "error_internal.h"
+#include "prim/socket.h"
 
 #include <evenshim/memory.h>
 
@@ -43,6 +44,7 @@ static int wait_for_lock(const es__helper_t *helper) {
 
 static void *run(void *argument) {
     es__helper_t *helper = argument;
+    int interruptions = 0;
     int result;
     int unwanted;
 
@@ -51,8 +53,8 @@ static void *run(void *argument) {
         (void)pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &unwanted);
         result = wait_for_lock(helper);
         (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &unwanted);
-    } while (result < 0 && errno == EINTR);
-    helper->reason = result < 0 ? errno : 0;
+    } while (result < 0 && errno == EINTR && ++interruptions < ES__INTERRUPTIONS_MAX);
+    helper->reason = result == 0 ? 0 : errno == EINTR ? ECANCELED : errno; /* that: begin again */
     atomic_store_explicit(&helper->state, DONE, memory_order_release);
     helper->wake(helper->context);
     return NULL;

@@ -15,7 +15,7 @@
 
 enum { FACTS_MAX = 128 };
 
-static fact_t *const areas[] = {error_facts, socket_facts};
+static fact_t *const areas[] = {error_facts, lock_facts, socket_facts};
 
 typedef struct options {
     const char *output;

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/* Every system call of a life with locks fails, at every index, once and for good, with each of
+ * many errors: acquire, wait, upgrade, downgrade, cancel, release, records. Verified each time: it
+ * ends; no descriptor is left open; whatever failed, a failed upgrade still holds the shared lock
+ * or says that it was lost, and when all is released the file can be locked exclusively, so nothing
+ * was forgotten. What makes it hard is that many failures are rightly survived (without inotify one
+ * asks, without a thread one is told); then the life must go well. */
+#include "check.h"
+#include "real.h"
+#include "real_file.h"
+#include "script_posix.h"
+
+#include <evenshim/evenshim.h>
+
+#include <errno.h>
+#include <string.h>
+
+#define MS ((int64_t)1000000)
+
+enum { TURNS_MAX = 400 };
+
+static const int errors[] = {EINTR,  EAGAIN, EBADF,  EINVAL, ENOMEM, EMFILE, ENFILE, EPERM,
+                             EACCES, ENOLCK, ENOSPC, EIO,    ENOENT, EROFS,  9998};
+
+static char path[REAL_PATH_BYTES];
+
+typedef struct answer {
+    es_lock_req_t req;
+    int count;
+    int status;
+    es_lock_t *lock;
+} answer_t;
+
+static void keep(es_lock_req_t *req, int status, es_lock_t *lock) {
+    answer_t *answer = req->data;
+
+    answer->count++;
+    answer->status = status;
+    answer->lock = lock;
+}
+
+/* A failing poll must not make a wait endless: turns are counted, with a pause that time ends. */
+static void drive(es_lock_monitor_t *monitor, answer_t *answer) {
+    for (int turns = 0; answer->count == 0 && turns < TURNS_MAX; turns++) {
+        (void)es_lock_monitor_wait(monitor, MS / 4, NULL);
+        (void)es_lock_dispatch(monitor);
+    }
+    if (answer->count == 0) {
+        assert_code(es_lock_cancel(&answer->req), 0);
+        (void)es_lock_dispatch(monitor);
+    }
+    assert_int_equal(answer->count, 1);
+    assert_true(answer->status == 0 || answer->lock == NULL ||
+                es_lock_kind(answer->lock) != ES_LOCK_EXCLUSIVE);
+}
+
+static void drop(es_lock_t *lock) {
+    if (lock != NULL) {
+        (void)es_lock_release(lock);
+    }
+}
+
+/* A lock for `kind` through the monitor while another lock is in the way until later. */
+static void wait_for(es_lock_monitor_t *monitor, es_lockfile_t *file, es_lockfile_t *other,
+                     es_lock_kind_t kind, const es_range_t *range) {
+    es_lock_t *in_the_way = NULL;
+    answer_t answer = {.count = 0};
+
+    answer.req.data = &answer;
+    (void)es_lock_try(other, ES_LOCK_EXCLUSIVE, range, &in_the_way);
+    if (es_lock_start(monitor, &answer.req, file, kind, range, 10 * MS, keep) != 0) {
+        drop(in_the_way);
+        return;
+    }
+    (void)es_lock_dispatch(monitor);
+    drop(in_the_way);
+    drive(monitor, &answer);
+    drop(answer.lock);
+}
+
+static void change_kinds(es_lock_monitor_t *monitor, es_lockfile_t *file, es_lockfile_t *other) {
+    es_lock_t *lock = NULL;
+    es_lock_t *reader = NULL;
+    answer_t answer = {.count = 0};
+
+    answer.req.data = &answer;
+    if (es_lock_try(file, ES_LOCK_SHARED, NULL, &lock) != 0) {
+        return;
+    }
+    if (es_lock_convert(lock, ES_LOCK_EXCLUSIVE, 0, NULL) == 0) {
+        (void)es_lock_owner_write(lock, NULL);
+        (void)es_lock_convert(lock, ES_LOCK_SHARED, 0, NULL);
+    }
+    (void)es_lock_verify(lock);
+    (void)es_lock_try(other, ES_LOCK_SHARED, NULL, &reader);
+    if (es_lock_kind(lock) == ES_LOCK_SHARED &&
+        es_lock_start_convert(monitor, &answer.req, lock, ES_LOCK_EXCLUSIVE, 10 * MS, keep) == 0) {
+        (void)es_lock_dispatch(monitor);
+        if (answer.count == 0) {
+            (void)es_lock_cancel(&answer.req);
+        }
+        drive(monitor, &answer);
+    }
+    (void)es_lock_convert(lock, ES_LOCK_EXCLUSIVE, MS, NULL);
+    drop(reader);
+    drop(lock);
+}
+
+static void live(uint32_t flags) {
+    const es_range_t range = {10, 10};
+    es_lockfile_t *file = NULL;
+    es_lockfile_t *other = NULL;
+    es_lock_monitor_t *monitor = NULL;
+    es_lock_owner_t owner;
+    uint32_t caps = 0;
+
+    if (es_lockfile_open(path, ES_LOCK_CREATE | flags, 0600, &file) == 0 &&
+        es_lockfile_open(path, ES_LOCK_CREATE | flags, 0600, &other) == 0 &&
+        es_lock_monitor_open(&monitor) == 0) {
+        (void)es_lockfile_caps(file, &caps);
+        wait_for(monitor, file, other, ES_LOCK_EXCLUSIVE, NULL);
+        wait_for(monitor, file, other, ES_LOCK_SHARED, NULL);
+        wait_for(monitor, file, other, ES_LOCK_EXCLUSIVE, &range);
+        change_kinds(monitor, file, other);
+        (void)es_lock_owner_read(path, &owner);
+    }
+    es_lock_monitor_close(monitor);
+    es_lockfile_close(file);
+    es_lockfile_close(other);
+}
+
+/* With nothing failing any more the file is free. */
+static void check_after(int open_count) {
+    es_lockfile_t *file = NULL;
+    es_lock_t *lock = NULL;
+
+    script_fail(NULL, -1, 0, 0);
+    assert_code(es_lockfile_open(path, ES_LOCK_CREATE, 0600, &file), 0);
+    assert_code(es_lock_try(file, ES_LOCK_EXCLUSIVE, NULL, &lock), 0);
+    assert_code(es_lock_release(lock), 0);
+    es_lockfile_close(file);
+    assert_int_equal(real_open_count(), open_count);
+}
+
+/* Every `stride`th call with every `step`th error: closing inotify takes Linux milliseconds. */
+static void fail_everywhere(uint32_t flags, int times, size_t step, int stride) {
+    int open_count;
+    int call_count;
+
+    script_begin();
+    live(flags);
+    live(flags); /* the first has left a monitor for blocking calls */
+    open_count = real_open_count();
+    script_fail(NULL, -1, 0, 0);
+    live(flags);
+    call_count = script.count;
+    assert_true(call_count > 80);
+    for (size_t which = 0; which < COUNT(errors); which += step) {
+        for (int from = 0; from < call_count; from += stride) {
+            script_fail(NULL, from, times, errors[which]);
+            live(flags);
+            check_after(open_count);
+        }
+    }
+    script_end();
+}
+
+static void each_call_may_fail_once(void **state) {
+    (void)state;
+    fail_everywhere(0, 1, 4, 1);
+}
+
+static void each_call_may_fail_for_good(void **state) {
+    (void)state;
+    fail_everywhere(0, SCRIPT_FOR_GOOD, 8, 3);
+}
+
+static void each_call_of_other_modes_may_fail(void **state) {
+    (void)state;
+    fail_everywhere(ES_LOCK_FAIR, 1, 7, 2);
+    fail_everywhere(ES_LOCK_UNLINK_ON_RELEASE, 1, 7, 2);
+}
+
+/* Without inotify, and without its watches, locks are waited for by asking. */
+static void waits_go_well_without_inotify(void **state) {
+    static const struct {
+        const char *call;
+        int error;
+    } cases[] = {{"inotify_init1", EMFILE}, {"inotify_add_watch", ENOSPC}, {"fstatfs", ENOSYS}};
+
+    (void)state;
+    for (size_t index = 0; index < COUNT(cases); index++) {
+        es_lockfile_t *file = NULL;
+        es_lock_monitor_t *monitor = NULL;
+        es_lock_t *lock = NULL;
+        answer_t answer = {.count = 0};
+
+        answer.req.data = &answer;
+        script_begin();
+        script_fail(cases[index].call, 0, SCRIPT_FOR_GOOD, cases[index].error);
+        assert_code(es_lockfile_open(path, ES_LOCK_CREATE, 0600, &file), 0);
+        assert_code(es_lock_monitor_open(&monitor), 0);
+        assert_code(es_lock_try(file, ES_LOCK_EXCLUSIVE, NULL, &lock), 0);
+        assert_code(es_lock_start(monitor, &answer.req, file, ES_LOCK_EXCLUSIVE, NULL,
+                                  ES_LOCK_FOREVER, keep),
+                    0);
+        assert_true(es_lock_monitor_timeout(monitor) > 0);
+        assert_true(es_lock_monitor_timeout(monitor) <= 50 * MS);
+        assert_code(es_lock_release(lock), 0);
+        while (answer.count == 0) {
+            (void)es_lock_monitor_wait(monitor, es_lock_monitor_timeout(monitor), NULL);
+            assert_true(es_lock_dispatch(monitor) >= 0);
+        }
+        assert_code(answer.status, 0);
+        assert_code(es_lock_release(answer.lock), 0);
+        es_lock_monitor_close(monitor);
+        es_lockfile_close(file);
+        script_end();
+    }
+}
+
+static int set_up(void **state) {
+    (void)state;
+    real_folder_make();
+    real_name(path, "lock");
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    script_end();
+    real_folder_remove();
+    return 0;
+}
+
+#define WITH_FOLDER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        WITH_FOLDER(waits_go_well_without_inotify),
+        WITH_FOLDER(each_call_may_fail_once),
+        WITH_FOLDER(each_call_may_fail_for_good),
+        WITH_FOLDER(each_call_of_other_modes_may_fail),
+    };
+
+    return cmocka_run_group_tests_name("every call of a lock fails", tests, NULL, NULL);
+}
