@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import importlib
 import sys
@@ -89,13 +90,17 @@ def describe(name: str) -> dict[str, str | None]:
 
 
 def _version(package: str) -> str | None:
-    import importlib.metadata
+    import importlib.metadata as metadata
 
     if package in ("asyncio", "builtins"):
         return sys.version.split()[0]
-    try:
-        distributions = importlib.metadata.packages_distributions().get(package, [package])
-        return importlib.metadata.version(distributions[0])
-    except importlib.metadata.PackageNotFoundError:
-        found = getattr(sys.modules.get(package), "__version__", None)
-        return None if found is None else str(found)
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return metadata.version(package)
+    module = sys.modules.get(package)
+    found = getattr(module, "__version__", None)
+    if found is not None:
+        return str(found)
+    if "-packages" not in (getattr(module, "__file__", None) or ""):
+        return None  # no installed one: to look through all distributions would take seconds
+    names = metadata.packages_distributions().get(package)
+    return metadata.version(names[0]) if names else None
