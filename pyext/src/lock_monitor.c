@@ -31,7 +31,8 @@ struct ev_lock_request {
     ev_lock_request_t **link; /* NULL: over, or not begun */
     PyObject *callback;
     ev_lock_file_t *file; /* what is waited for: a file's lock, */
-    ev_held_lock_t *held; /* or an upgrade of this one */
+    ev_held_lock_t *held; /* or an upgrade of this one, */
+    es_lock_t *upgraded;  /* which was taken out of it */
     PyObject *path;
 };
 
@@ -324,6 +325,7 @@ static PyObject *monitor_start_upgrade(PyObject *op, PyObject *args) {
     int code = 0;
     if (request != NULL) {
         request->held = (ev_held_lock_t *)Py_NewRef(held);
+        request->upgraded = lock;
         code = es_lock_start_convert(self->monitor, &request->req, lock, ES_LOCK_EXCLUSIVE,
                                      timeout_ns, on_over);
     }
@@ -417,8 +419,7 @@ static void close_monitor(ev_lock_monitor_t *self) {
     while (self->requests != NULL) {
         ev_lock_request_t *request = self->requests;
         if (request->held != NULL) {
-            /* "their locks released": the hold is gone with its request */
-            ev_held_lock_put(request->held, NULL);
+            ev_held_lock_put(request->held, request->upgraded);
         }
         end_request(request);
     }

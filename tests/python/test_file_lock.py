@@ -10,6 +10,7 @@ import gc
 import os
 import pathlib
 import tempfile
+import textwrap
 import threading
 import time
 import warnings
@@ -805,6 +806,7 @@ def test_capabilities_of_a_local_file_system(tmp_path):
 # -- the file changes while it is locked ---------------------------------------------------------
 
 
+@pytest.mark.absent("open-files-keep-their-names", "windows")
 def test_verify_notices_a_file_that_was_removed_or_replaced(run, path, tmp_path):
     async def main():
         for replace in (False, True):
@@ -825,6 +827,7 @@ def test_verify_notices_a_file_that_was_removed_or_replaced(run, path, tmp_path)
     run(main())
 
 
+@pytest.mark.absent("open-files-keep-their-names", "windows")
 def test_a_waiter_whose_file_is_replaced_gets_the_lock_of_the_new_one(run, path, tmp_path):
     async def main():
         first, second = FileLock(path), FileLock(path)
@@ -1017,6 +1020,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.absent("read-only-files-under-wine", "wine")
 def test_a_read_only_file_can_be_locked_shared_and_read_only_alone():
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
@@ -1122,6 +1126,17 @@ def test_a_loop_without_readers_has_one_thread_for_all_waiters(path):
         loop.close()
 
 
+@pytest.mark.evenloop_only  # it has a loop of its own
+@pytest.mark.parametrize("before", [[], ["-m", "evenloop"]])
+def test_the_example_counts_to_the_end(before):
+    root = pathlib.Path(__file__).resolve().parent.parent.parent
+    done = support.run_python(*before, str(root / "examples" / "shared_counter.py"))
+    assert done.stdout.splitlines() == [
+        "3 processes ended with [0, 0, 0]",
+        "3 times 20 tasks have counted to 60",
+    ], done
+
+
 def test_a_program_ends_although_somebody_still_waits(tmp_path):
     source = """
     import asyncio, sys
@@ -1142,8 +1157,6 @@ def test_a_program_ends_although_somebody_still_waits(tmp_path):
     sys.stdout.flush()
     """
     script = tmp_path / "child.py"
-    import textwrap
-
     script.write_text(support.loop_prelude() + textwrap.dedent(source))
     done = support.run_python(str(script), cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "over\n"), done.stderr
