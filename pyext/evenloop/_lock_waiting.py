@@ -239,7 +239,7 @@ def _stop_all() -> None:
 # Monitors of blocking waits that are over, kept for the next: on Linux the kernel takes many
 # milliseconds to close one.
 _idle: list[_core.LockMonitor] = []
-IDLE_MAX = 8
+IDLE_MAX = 4  # of four descriptors each
 
 
 def _forget_the_parent() -> None:
@@ -273,8 +273,9 @@ def wait_blocking(begin: Begin, undo: Undo) -> _core.HeldLock:
         if outcome and outcome[0][0] is None:
             undo(cast(_core.HeldLock, outcome[0][1]))
         raise
-    if len(_idle) < IDLE_MAX:
-        _idle.append(monitor)
+    with _counting:
+        if len(_idle) < IDLE_MAX:
+            _idle.append(monitor)
     error, lock = outcome[0]
     if error is not None:
         raise error
