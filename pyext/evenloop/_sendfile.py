@@ -14,6 +14,7 @@ import io
 import os
 import stat
 from asyncio.exceptions import SendfileNotAvailableError
+from asyncio.trsock import TransportSocket
 from typing import Any
 
 PIECE_SIZE = 256 * 1024
@@ -67,6 +68,9 @@ async def sock_sendfile(loop: Any, sock: Any, file: Any, offset: int, count: int
 
     The file's position is then offset + sent, also after an error or a cancellation.
     """
+    loop._check_closed()
+    if isinstance(sock, TransportSocket):
+        sock = sock._sock  # type: ignore[attr-defined]  # it has no send() of its own
     fileno, status = _file_and_status(file)
     if not (count or status.st_size):
         return 0

@@ -55,13 +55,13 @@ static ev_attempt_t pair_with_address(PyObject *first, const es_addr_t *from, Py
     return *result == NULL ? EV_ATTEMPT_FAILED : EV_ATTEMPT_DONE;
 }
 
-/* A wish for so many bytes; 0: let the object's method judge it. */
+/* A wish for so many bytes; negative: let the object's method judge it. */
 static Py_ssize_t wanted_size(PyObject *arg) {
-    Py_ssize_t size = PyLong_CheckExact(arg) ? PyLong_AsSsize_t(arg) : 0;
+    Py_ssize_t size = PyLong_Check(arg) ? PyLong_AsSsize_t(arg) : -1;
     if (size == -1 && PyErr_Occurred() != NULL) {
         PyErr_Clear();
     }
-    return size > 0 ? size : 0;
+    return size;
 }
 
 /* Receives into a new bytes object; small sizes through the loop's buffer, so that an attempt in
@@ -102,7 +102,7 @@ static int receive_bytes(ev_sock_op_t *self, es_sock_t fd, size_t size, es_addr_
 static ev_attempt_t try_recv(ev_sock_op_t *self, PyObject **result) {
     es_sock_t fd;
     Py_ssize_t size = wanted_size(self->args[0]);
-    if (size == 0 || !ev_sock_op_direct(self, &fd)) {
+    if (size <= 0 || !ev_sock_op_direct(self, &fd)) { /* of 0 bytes Python asks nobody */
         return outcome_of_call(ev_call_method(self->sock, "recv", self->args[0]), result);
     }
     int code = receive_bytes(self, fd, (size_t)size, NULL, result);
@@ -137,7 +137,7 @@ static ev_attempt_t try_recv_into(ev_sock_op_t *self, PyObject **result) {
 static ev_attempt_t try_recvfrom(ev_sock_op_t *self, PyObject **result) {
     es_sock_t fd;
     Py_ssize_t size = wanted_size(self->args[0]);
-    if (size == 0 || !ev_sock_op_direct(self, &fd) || !internet_family(self)) {
+    if (size < 0 || !ev_sock_op_direct(self, &fd) || !internet_family(self)) {
         return outcome_of_call(ev_call_method(self->sock, "recvfrom", self->args[0]), result);
     }
     es_addr_t from = {.size = 0};
@@ -173,7 +173,7 @@ static ev_attempt_t try_recvfrom_into(ev_sock_op_t *self, PyObject **result) {
         return EV_ATTEMPT_FAILED;
     }
     Py_ssize_t size = wanted_size(size_arg);
-    bool direct = size != 0 && ev_sock_op_direct(self, &fd) && internet_family(self);
+    bool direct = size >= 0 && ev_sock_op_direct(self, &fd) && internet_family(self);
     if (direct && PyObject_GetBuffer(self->args[0], &view, PyBUF_WRITABLE) < 0) {
         PyErr_Clear();
         direct = false;

@@ -146,7 +146,7 @@ class Stage:
         # Lower numbers are free, so nothing takes this one over.
         lower = [socket.socket() for _ in range(8)]
         sock = socket.socket()
-        socket.socket(fileno=sock.fileno()).close()
+        socket.close(sock.fileno())
         self.stack.callback(sock.detach)
         for other in lower:
             other.close()
@@ -161,7 +161,9 @@ class Stage:
         return sock
 
     def file(self) -> Any:
-        file = self.kept(tempfile.TemporaryFile())
+        number, path = tempfile.mkstemp()
+        self.stack.callback(os.unlink, path)
+        file = self.kept(open(number, "w+b"))
         file.write(b"content")
         file.seek(0)
         return file
@@ -283,7 +285,10 @@ CALLS: dict[str, Callable[[Stage], dict[str, Any]]] = {
     "create_unix_connection": lambda s: {"protocol_factory": asyncio.Protocol, "path": "absent"},
     "create_unix_server": lambda s: {"protocol_factory": asyncio.Protocol, "sock": s.stream()},
     "getaddrinfo": lambda s: {"host": "127.0.0.1", "port": 80},
-    "getnameinfo": lambda s: {"sockaddr": ADDRESS, "flags": 3},
+    "getnameinfo": lambda s: {
+        "sockaddr": ADDRESS,
+        "flags": socket.NI_NUMERICHOST | socket.NI_NUMERICSERV,
+    },
     "run_in_executor": lambda s: {"executor": None, "func": function},
     "run_until_complete": lambda s: {"future": s.coroutine()},
     "sendfile": lambda s: {"transport": s.transport(), "file": s.file()},
@@ -346,7 +351,10 @@ def values_for(name: str) -> Iterator[tuple[str, Callable[[Stage], Any]]]:
             continue  # perhaps a descriptor of the test runner's
         if name == "cmd" and isinstance(value, (str, bytes)):
             continue  # a shell, which ends when it likes
-        yield label, lambda stage, value=value: value  # type: ignore[misc]
+        if isinstance(value, bytearray):  # a row may have written into the last one
+            yield label, lambda stage, value=bytes(value): bytearray(value)  # type: ignore[misc]
+        else:
+            yield label, lambda stage, value=value: value  # type: ignore[misc]
     yield from KINDS.get(name, {}).items()
 
 
@@ -418,7 +426,7 @@ _SAME: tuple[tuple[str, str], ...] = (
     (r"got Future <.*> attached", "got Future attached"),
     (r"\bname=\d+", "name=N"),
     (r"\w+\._call_connection_lost\(\w*\)", "_call_connection_lost()"),
-    (r"\b\S*\.py:\d+", "FILE:LINE"),
+    (r"[^\s'\"]*\.py:\d+", "FILE:LINE"),
 )
 
 

@@ -20,6 +20,9 @@ typedef struct step {
 
 enum { ANY = -987654321, SOCK = 1234 };
 
+/* As a recvfrom's value: it says nothing of a sender. */
+enum { NO_SENDER = -1 };
+
 /* The telling argument of each call:
  *   WSAStartup                 version
  *   WSASocketW                 flags

@@ -354,6 +354,19 @@ static void an_empty_receive_is_the_end_of_a_stream_only(void **state) {
     script_finish();
 }
 
+static void a_stream_tells_no_sender(void **state) {
+    char heard[8];
+    size_t done = 0;
+    es_addr_t from = {.size = UNTOUCHED};
+
+    (void)state;
+    PLAY(DO(recvfrom, .result = 3, .bytes = "abc", .value = NO_SENDER));
+    assert_code(es_sock_recvfrom(SOCK, heard, sizeof(heard), &done, &from), 0);
+    assert_int_equal(done, 3);
+    assert_int_equal(from.size, 0);
+    script_finish();
+}
+
 static void a_long_datagram_is_cut_without_error(void **state) {
     char heard[4];
     size_t done = 0;
@@ -614,6 +627,7 @@ int main(void) {
         cmocka_unit_test(a_connect_ends_in_one_of_five_ways),
         cmocka_unit_test(receiving_is_one_call),
         cmocka_unit_test(an_empty_receive_is_the_end_of_a_stream_only),
+        cmocka_unit_test(a_stream_tells_no_sender),
         cmocka_unit_test(a_long_datagram_is_cut_without_error),
         cmocka_unit_test(a_datagram_socket_without_address_gets_one_to_receive),
         cmocka_unit_test(udp_recv_survives_icmp_unreachable),

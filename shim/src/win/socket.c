@@ -426,7 +426,9 @@ int es_sock_recvfrom(es_sock_t sock, void *base, size_t size, size_t *done, es_a
         int got;
         int code = ES_OK;
 
+        /* Of a stream Windows says no sender, and leaves the room and its size as they were. */
         seen.size = 0;
+        native_addr(&seen)->sa_family = AF_UNSPEC;
         got = es__sys.recvfrom((SOCKET)sock, base, room, 0, native_addr(&seen), &addr_size);
         if (got == 0) {
             size_t unwanted;
@@ -437,7 +439,9 @@ int es_sock_recvfrom(es_sock_t sock, void *base, size_t size, size_t *done, es_a
             got = room;
         }
         if (code == ES_OK) {
-            set_addr_size(&seen, addr_size);
+            BOOL is_told = native_addr(&seen)->sa_family != AF_UNSPEC;
+
+            set_addr_size(&seen, is_told ? addr_size : 0);
             *from = seen;
             *done = (size_t)got;
         }

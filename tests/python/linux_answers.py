@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What the stock selector loop of Linux answers to wrong arguments, for tests on other systems.
+
+    python tests/python/linux_answers.py      # on Linux: asks it, and writes linux_answers/
+
+The reference is the same everywhere: on Windows a row of the table is not compared with the stock
+loop that is there, but with what the stock loop of the same Python said on Linux. The answers are
+kept in linux_answers/VERSION.json: that of BASE in full, of another version what differs from
+it. On Linux the table is asked live, and a file that is of the very Python that runs has to say
+the same.
+
+Answers are kept in a portable form: a system error is known by its name, not by its number or by
+the system's own words, a method without its class, and a socket without its protocol's number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import pathlib
+import platform
+import re
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+FOLDER = pathlib.Path(__file__).resolve().parent / "linux_answers"
+BASE = "3.13"
+VERSION = ".".join(map(str, sys.version_info[:2]))
+
+Answers = dict[str, dict[tuple[str, str], Any]]  # by group, then by row and state
+
+_LOOKUP_FAILURES = {getattr(socket, name): name for name in dir(socket) if name.startswith("EAI_")}
+
+
+def error_name(number: int, windows: bool = False) -> str:
+    """The name of an error number, the same on every system; `windows`: of one of GetLastError."""
+    if windows and number < 10000:
+        number = OSError(0, "", None, number).errno or 0
+    if number == errno.EOPNOTSUPP:
+        return "ENOTSUP"  # one number on Linux
+    if number in errno.errorcode:
+        return errno.errorcode[number].removeprefix("WSA")
+    return f"error {number}"
+
+
+def portable(answer: Any) -> Any:
+    """An answer less what is the system's own, and less what was warned."""
+    return _portable(answer[:-1])
+
+
+def _portable(part: Any) -> Any:
+    if isinstance(part, str):
+        part = re.sub(r", proto=\d+|, laddr=\('0\.0\.0\.0', 0\)", "", part)
+        part = re.sub(r"\b(?:\w+\.)+(\w+\(\) (?:takes|missing|got))", r"\1", part)
+        return re.sub(
+            r"\[(Errno|WinError) (-?\d+)\] [^:'\"\]]*",
+            lambda found: f"[{error_name(int(found[2]), found[1] == 'WinError')}]",
+            part,
+        )
+    if isinstance(part, (list, tuple)):
+        if len(part) >= 4 and part[0] == "raises" and isinstance(part[3], int):
+            lookup = part[1] == "gaierror"
+            name = _LOOKUP_FAILURES[part[3]] if lookup else error_name(part[3])
+            part = [*part[:2], f"[{name}]" if lookup else part[2], name, *part[4:]]
+        return [_portable(each) for each in part]
+    return part
+
+
+# -- the files -------------------------------------------------------------------------------------
+
+
+def path_of(version: str) -> pathlib.Path:
+    return FOLDER / f"{version}.json"
+
+
+def packed(rows: dict[tuple[str, str], Any]) -> list[Any]:
+    """Each answer with its rows: a row's name alone stands for all of its states that are not
+    named with another answer."""
+    usual: dict[str, str] = {}
+    by_answer: dict[str, list[Any]] = {}
+    for (row, state), answer in rows.items():
+        text = json.dumps(answer)
+        if usual.setdefault(row, text) == text:
+            label: Any = row
+        else:
+            label = [row, state]
+        labels = by_answer.setdefault(text, [])
+        if label not in labels:
+            labels.append(label)
+    return [[json.loads(text), *labels] for text, labels in by_answer.items()]
+
+
+class Recorded:
+    """The answers of a version: that of its file, else those of BASE."""
+
+    def __init__(self, version: str) -> None:
+        self.python = ""
+        self._answers: dict[str, dict[Any, Any]] = {}
+        for each in dict.fromkeys((BASE, version)):
+            file = json.loads(path_of(each).read_text("utf-8"))
+            self.python = file["python"]
+            for group, answers in file["answers"].items():
+                known = self._answers.setdefault(group, {})
+                for answer, *labels in answers:
+                    for label in labels:
+                        known[label if isinstance(label, str) else tuple(label)] = answer
+
+    def answer(self, group: str, row: str, state: str) -> Any:
+        """What Linux said; KeyError if it was not asked."""
+        answers = self._answers[group]
+        return answers[row, state] if (row, state) in answers else answers[row]
+
+
+def recorded() -> Recorded:
+    """The answers for the running Python; FileNotFoundError if there are none."""
+    return Recorded(VERSION)
+
+
+def write(answers: Answers) -> None:
+    """Writes the file of the running Python."""
+    kept = {group: packed(rows) for group, rows in answers.items()}
+    FOLDER.mkdir(exist_ok=True)
+    with path_of(VERSION).open("w", encoding="utf-8") as file:
+        file.write(f'{{"python": "{platform.python_version()}", "answers": {{')
+        for number, (group, lines) in enumerate(kept.items()):
+            file.write(f"{',' * bool(number)}\n{json.dumps(group)}: [\n")
+            file.write(",\n".join(json.dumps(line) for line in lines))
+            file.write("\n]")
+        file.write("\n}}\n")
+
+
+def unlike(base: Recorded, answers: Answers) -> Answers:
+    """The answers that differ from those of another version, in all states of their rows."""
+    kept: Answers = {}
+    for group, rows in answers.items():
+        rest = {}
+        for (row, state), answer in rows.items():
+            try:
+                same = base.answer(group, row, state) == answer
+            except KeyError:
+                same = False
+            if not same:
+                rest[row, state] = answer
+        if rest:
+            kept[group] = rest
+    return kept
+
+
+# -- asking ----------------------------------------------------------------------------------------
+
+
+def said(question: Any, make_loop: Callable[[], Any]) -> Any:
+    """The portable answer of a loop to a question of wrong_argument_rows.py."""
+    try:
+        answer = portable(question.ask(make_loop, False))
+    except Exception as exc:  # what the stock loop has taken in goes wrong in a later run
+        asyncio.set_event_loop(None)
+        answer = ["fails later", type(exc).__name__]
+    return json.loads(json.dumps(answer))
+
+
+def main() -> int:
+    import pytest
+    import support
+    import wrong_argument_rows as rows
+    import wrong_arguments as tables
+
+    if sys.platform != "linux":
+        print("linux_answers.py: the reference is the stock loop of Linux", file=sys.stderr)
+        return 2
+    answers: Answers = {}
+    with pytest.MonkeyPatch.context() as patch:
+        tables.numeric_hosts_only(patch)
+        for each in rows.all_questions():
+            answers.setdefault(each.group, {})[each.row, each.state] = said(
+                each, support.reference_loop
+            )
+    if VERSION != BASE:
+        answers = unlike(Recorded(BASE), answers)
+    write(answers)
+    print(f"{path_of(VERSION)}: {sum(map(len, answers.values()))} answers")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
