@@ -239,7 +239,7 @@ def _stop_all() -> None:
 # Monitors of blocking waits that are over, kept for the next: on Linux the kernel takes many
 # milliseconds to close one.
 _idle: list[_core.LockMonitor] = []
-IDLE_MAX = 4  # of four descriptors each
+IDLE_MAX = 4  # of five descriptors each, on Linux
 
 
 def _forget_the_parent() -> None:
