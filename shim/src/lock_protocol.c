@@ -104,17 +104,21 @@ static int take(es_lock_t *lock, unsigned step, es_lock_kind_t kind) {
     return code;
 }
 
-/* A free that fails leaves the bytes to the close of the hold; nothing better can be done. */
+/* A free that fails leaves the bytes to the close of the hold, which must not be kept then. */
+static void free_bytes(es_lock_t *lock, es__bytes_t bytes) {
+    lock->was_held |= es__prim_lock_free(&lock->hold, bytes) != 0;
+}
+
 static void drop(es_lock_t *lock, unsigned steps) {
     static const unsigned order[] = {ES__STEP_DATA, ES__STEP_GATE, ES__STEP_RESERVED};
 
     steps &= lock->held;
     if (ES__LOCK_SPLITS && is_whole(lock) && steps == (ES__STEP_RESERVED | ES__STEP_GATE)) {
-        (void)es__prim_lock_free(&lock->hold, both_doors);
+        free_bytes(lock, both_doors);
     } else {
         for (int index = 0; index < ES__STEP_COUNT; index++) {
             if ((steps & order[index]) != 0) {
-                (void)es__prim_lock_free(&lock->hold, lock->layout.bytes[index_of(order[index])]);
+                free_bytes(lock, lock->layout.bytes[index_of(order[index])]);
             }
         }
     }
@@ -161,7 +165,7 @@ static int is_gate_passing(es_lock_t *lock) {
     if (es__prim_lock_try(&lock->hold, gate, ES_LOCK_SHARED) != 0) {
         return 0;
     }
-    (void)es__prim_lock_free(&lock->hold, gate);
+    free_bytes(lock, gate);
     return 1;
 }
 
