@@ -255,6 +255,7 @@ static int begin_wait(req_t *req) {
 
     req->has_wait = code == 0;
     req->wait_serial = lock->hold_serial;
+    lock->was_held |= code == 0 && req->wait.manner == ES__WAIT_GRANTS;
     return code;
 }
 

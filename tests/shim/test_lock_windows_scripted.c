@@ -687,8 +687,10 @@ static void live(void) {
         drive(&reply);
         reader = reply.lock;
     }
-    if (es_lock_kind(lock) == ES_LOCK_SHARED) {
-        (void)es_lock_convert(lock, ES_LOCK_EXCLUSIVE, 3 * MS, NULL);
+    memset(&reply, 0, sizeof(reply));
+    reply.req.data = &reply;
+    if (es_lock_start_convert(monitor, &reply.req, lock, ES_LOCK_EXCLUSIVE, 3 * MS, keep) == 0) {
+        drive(&reply);
     }
     if (reader != NULL) {
         (void)es_lock_release(reader);
