@@ -20,6 +20,8 @@ LOOP ?= evenloop
 CPYTHON_TESTS_ARGS ?=
 STRESS_ARGS ?=
 FUZZ_ARGS ?=
+LOCK_MODEL_SECONDS ?= 60
+LOCK_MODEL_ARGS ?=
 VERSIONS ?=
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 export PYTHON EVENLOOP_WINDOWS_PYTHON EVENLOOP_BUILD_DIR
@@ -93,17 +95,6 @@ cpython-tests: bootstrap-build ## CPython's own asyncio tests, unmodified, on ev
 cpython-tests-all: bootstrap-build ## the same tests on every CPython, VERSIONS="3.11 3.12 3.13 3.14 3.15"
 	@LOOP=$(LOOP) JOBS=$(JOBS) CPYTHON_TESTS_ARGS="$(CPYTHON_TESTS_ARGS)" tools/cpython-tests-all $(VERSIONS)
 
-# LOCK_MODEL_SECONDS=600 for the full length; SEED=... to see a run again (what was drawn, not when it ran).
-.PHONY: lock-model
-lock-model: bootstrap-build ## file locks under 12 processes that are killed at random, LOCK_MODEL_SECONDS=60
-	@cmake --preset release -B $(B)/release >/dev/null
-	@cmake --build $(B)/release --target shim_lock_model
-	@$(B)/release/tests/shim/lock-model $(or $(LOCK_MODEL_SECONDS),60) $(SEED)
-
-.PHONY: lock-model-windows
-lock-model-windows: windows ## the same under Wine
-	@EVENLOOP_WIN_TIMEOUT=900 tools/winrun $(WINDOWS_C)/tests/shim/lock-model.exe $(or $(LOCK_MODEL_SECONDS),60) $(SEED)
-
 # 10,000 of each kind; STRESS_ARGS="--rounds 500 pipes" for less.
 .PHONY: stress
 stress: bootstrap-build ## make and drop ten thousand of everything: memory and descriptors stay flat
@@ -172,6 +163,18 @@ tsan-c: bootstrap-test ## the C tests under the thread sanitizer
 lock-protocol: bootstrap-build ## search the model of the lock protocol with Spin: exclusion, deadlock, progress
 	@tools/bootstrap model
 	@$(PYTHON) tests/model/check.py
+
+# Ten minutes: make lock-model LOCK_MODEL_SECONDS=600. LOCK_MODEL_ARGS="--seed N" repeats the choices of a run.
+.PHONY: lock-model
+lock-model: bootstrap-test ## 12 processes at random on evenshim's locks, killed at random: is every history right?
+	@tools/step "configuring the C tests" cmake --preset release -B $(B)/lock-model -DEVENLOOP_BUILD_ENGINE=OFF
+	@tools/step "building the lock model" cmake --build $(B)/lock-model --target lock_model
+	@$(B)/lock-model/tests/stress/lock-model --seconds $(LOCK_MODEL_SECONDS) $(LOCK_MODEL_ARGS)
+
+.PHONY: lock-model-windows
+lock-model-windows: windows ## the same for Windows, under Wine
+	@EVENLOOP_WIN_TIMEOUT=$$(($(LOCK_MODEL_SECONDS) + 120)) tools/winrun $(WINDOWS_C)/tests/stress/lock-model.exe \
+	    --seconds $(LOCK_MODEL_SECONDS) --slow 5 $(LOCK_MODEL_ARGS) </dev/null
 
 .PHONY: bench
 bench: bootstrap-build ## compare with a C server on libuv, asyncio and uvloop

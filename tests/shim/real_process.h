@@ -14,8 +14,8 @@ typedef struct real_process {
 
 enum { REAL_KILLED = -1, REAL_RUNS = -2 };
 
-/* Starts this program once more; arguments end with NULL and hold no spaces or quotes but in the
- * first, which is the program. */
+/* Starts this program once more; arguments end with NULL and hold no quotes. The first is the
+ * program. */
 real_process_t real_spawn(const char *const *arguments);
 
 /* Ends a process without asking it: SIGKILL, TerminateProcess. */
@@ -27,5 +27,9 @@ int real_wait_end(real_process_t *process, int timeout_ms);
 
 /* Memory that all processes share who name the same file; zero at first. */
 void *real_map(const char *path, size_t size);
+void real_unmap(void *memory, size_t size);
+
+void real_pause_us(unsigned us);
+int real_is_terminal(void); /* standard output */
 
 #endif

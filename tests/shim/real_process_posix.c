@@ -65,3 +65,17 @@ void *real_map(const char *path, size_t size) {
     (void)close(fd);
     return memory;
 }
+
+void real_unmap(void *memory, size_t size) {
+    (void)munmap(memory, size);
+}
+
+void real_pause_us(unsigned us) {
+    const struct timespec pause = {us / 1000000, (long)(us % 1000000) * 1000};
+
+    (void)nanosleep(&pause, NULL);
+}
+
+int real_is_terminal(void) {
+    return isatty(STDOUT_FILENO);
+}

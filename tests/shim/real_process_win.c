@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "real_process.h"
 
+#include <io.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +25,8 @@ real_process_t real_spawn(const char *const *arguments) {
     size_t size = 0;
 
     for (int index = 0; arguments[index] != NULL; index++) {
-        size += (size_t)snprintf(line + size, sizeof(line) - size, index == 0 ? "\"%s\"" : " %s",
-                                 arguments[index]);
+        size += (size_t)snprintf(line + size, sizeof(line) - size,
+                                 index == 0 ? "\"%s\"" : " \"%s\"", arguments[index]);
         check(size < sizeof(line), "the command line is too long");
     }
     memset(&start, 0, sizeof(start));
@@ -69,4 +70,21 @@ void *real_map(const char *path, size_t size) {
     (void)CloseHandle(mapping);
     (void)CloseHandle(file);
     return memory;
+}
+
+void real_unmap(void *memory, size_t size) {
+    (void)size;
+    (void)UnmapViewOfFile(memory);
+}
+
+void real_pause_us(unsigned us) {
+    if (us < 1000) {
+        (void)SwitchToThread();
+    } else {
+        Sleep(us / 1000);
+    }
+}
+
+int real_is_terminal(void) {
+    return _isatty(1);
 }
