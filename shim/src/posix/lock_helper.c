@@ -22,37 +22,37 @@ struct es__helper {
     es__bytes_t bytes;
     short type;
     int is_flock;
+    struct flock region; /* not on the stack, which the address sanitizer would leave marked */
+    int unwanted;
     int reason; /* errno of the lock call, or 0 */
     atomic_int state;
     void (*wake)(void *context);
     void *context;
 };
 
-static int wait_for_lock(const es__helper_t *helper) {
-    struct flock region = {0};
+static int wait_for_lock(es__helper_t *helper) {
     int fd = (int)helper->hold->native;
 
     if (helper->is_flock) {
         return es__sys.flock(fd, helper->type == F_RDLCK ? LOCK_SH : LOCK_EX);
     }
-    region.l_type = helper->type;
-    region.l_whence = SEEK_SET;
-    region.l_start = (off_t)helper->bytes.offset;
-    region.l_len = (off_t)helper->bytes.size;
-    return es__sys.fcntl(fd, ES__OFD_SETLKW, &region);
+    helper->region.l_type = helper->type;
+    helper->region.l_whence = SEEK_SET;
+    helper->region.l_start = (off_t)helper->bytes.offset;
+    helper->region.l_len = (off_t)helper->bytes.size;
+    return es__sys.fcntl(fd, ES__OFD_SETLKW, &helper->region);
 }
 
 static void *run(void *argument) {
     es__helper_t *helper = argument;
     int interruptions = 0;
     int result;
-    int unwanted;
 
     do {
-        (void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &unwanted);
-        (void)pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &unwanted);
+        (void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &helper->unwanted);
+        (void)pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &helper->unwanted);
         result = wait_for_lock(helper);
-        (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &unwanted);
+        (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &helper->unwanted);
     } while (result < 0 && errno == EINTR && ++interruptions < ES__INTERRUPTIONS_MAX);
     helper->reason = result == 0 ? 0 : errno == EINTR ? ECANCELED : errno; /* that: begin again */
     atomic_store_explicit(&helper->state, DONE, memory_order_release);
