@@ -15,11 +15,9 @@ import argparse
 import asyncio
 import importlib
 import json
-import mmap
 import os
 import platform
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
@@ -150,30 +148,27 @@ async def alone(lock: Any, path: str, count: int) -> None:
 
 
 async def hand(lock: Any, path: str, count: int) -> None:
-    """Releases for the other side, at a moment that it can read in the shared file."""
-    with open(path + ".moment", "r+b") as file, mmap.mmap(file.fileno(), 8) as moment:
-        for _ in range(count):
-            await lock.acquire()
-            say("held")
-            await hear()
-            await asyncio.sleep(BEFORE_RELEASE_S)
-            moment[:] = struct.pack("d", time.perf_counter())
-            lock.release()
-            say("released")
-            await hear()
+    """Releases for the other side, and prints when; the clock is the same in all processes."""
+    for _ in range(count):
+        await lock.acquire()
+        say("held")
+        await hear()
+        await asyncio.sleep(BEFORE_RELEASE_S)
+        moment = time.perf_counter()
+        lock.release()
+        say(repr(moment))
+        await hear()
 
 
 async def take(lock: Any, path: str, count: int) -> None:
-    """Waits, and prints the microseconds since the release."""
-    with open(path + ".moment", "r+b") as file, mmap.mmap(file.fileno(), 8) as moment:
-        for _ in range(count):
-            await hear()
-            say("waiting")
-            await lock.acquire()
-            now = time.perf_counter()
-            since = struct.unpack("d", moment[:])[0]
-            lock.release()
-            say(f"{(now - since) * 1e6:.3f}")
+    """Waits, and prints when it has the lock."""
+    for _ in range(count):
+        await hear()
+        say("waiting")
+        await lock.acquire()
+        moment = time.perf_counter()
+        lock.release()
+        say(repr(moment))
 
 
 async def contend(lock: Any, path: str, count: int) -> None:
@@ -252,7 +247,6 @@ def measure_alone(name: str, path: Path, count: int) -> float:
 
 def measure_handing(name: str, path: Path, count: int) -> list[float]:
     """Microseconds of each hand-off."""
-    Path(f"{path}.moment").write_bytes(bytes(8))
     hander, taker = (Player(role, name, path, count) for role in ("hand", "take"))
     took = []
     try:
@@ -261,8 +255,8 @@ def measure_handing(name: str, path: Path, count: int) -> list[float]:
             taker.tell()
             taker.hear()
             hander.tell()
-            hander.hear()
-            took.append(float(taker.hear()))
+            released = float(hander.hear())
+            took.append((float(taker.hear()) - released) * 1e6)
             hander.tell()
     finally:
         hander.end()
