@@ -43,7 +43,7 @@ def test_methods_of_what_has_a_companion(subject, name):
     good = subjects.CALLS.get(name, lambda stage: {})
     for row, arguments in tables.rows_of(name, getattr(TYPES[subject], name), good):
         for life in subjects.lives_of(subject, name) if row != "by keyword" else ["open"]:
-            for state in ("running", "closed") if row == "good" else ("running",):
+            for state in subjects.states_of(subject) if row == "good" else ["running"]:
                 ask = subjects.of_subject(make, life, state, name, arguments)
                 table.ask(f"{subject}.{name}", row, f"{life}, {state}", ask)
     table.check()
@@ -76,7 +76,7 @@ def test_calls_that_take_a_transport_in_each_of_its_states(name, kind):
             return tables.positional(params, call)
 
         for life in ("open", "closing", "aborted"):
-            for state in ("running", "closed"):
+            for state in subjects.states_of(kind):
                 ask = subjects.of_loop(subjects.TRANSPORTS[kind], life, state, name, arguments)
                 table.ask(f"{name} of {kind}", extra or "good", f"{life}, {state}", ask)
     table.check()
