@@ -21,7 +21,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 FAMILIES = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
@@ -123,15 +123,54 @@ async def watch(descriptor: Any) -> list[str]:
     return told
 
 
+def asked(factory: Callable[[], Any], coroutine: Any) -> list[str]:
+    """What a new loop says."""
+    with asyncio.Runner(loop_factory=factory) as runner:
+        answer: list[str] = runner.run(coroutine)
+    return answer
+
+
 def both(ask: Callable[[], Any]) -> None:
     """Asks either loop; they have to agree."""
     import evenloop
 
-    answers = []
-    for factory in (evenloop.new_event_loop, asyncio.SelectorEventLoop):
-        with asyncio.Runner(loop_factory=factory) as runner:
-            answers.append(runner.run(ask()))
-    assert answers[0] == answers[1]
+    ours = asked(evenloop.new_event_loop, ask())
+    assert ours == asked(asyncio.SelectorEventLoop, ask())
+
+
+def may_be_open(descriptor: Any) -> bool:
+    """Whether this may be a descriptor of this process."""
+    return isinstance(descriptor, int) and 0 <= descriptor < 10**5
+
+
+def examples_of(count: int) -> dict[str, list[Any]]:
+    """So many examples of each kind, to be asked elsewhere."""
+    found: dict[str, list[Any]] = {"addresses": [], "descriptors": []}
+    bounds = settings(
+        max_examples=count, deadline=None, database=None, derandomize=True, phases=[Phase.generate]
+    )
+
+    @bounds
+    @given(st.sampled_from(list(FAMILIES)), ADDRESSES)
+    def addresses(family: socket.AddressFamily, address: Any) -> None:
+        found["addresses"].append((family.name, address))
+
+    @bounds
+    @given(DESCRIPTORS)
+    def descriptors(descriptor: Any) -> None:
+        if not may_be_open(descriptor):
+            found["descriptors"].append(descriptor)
+
+    addresses()
+    descriptors()
+    return found
+
+
+def answer(kind: str, example: Any, factory: Callable[[], Any]) -> list[str]:
+    """What a loop says to one of these examples."""
+    if kind == "descriptors":
+        return asked(factory, watch(example))
+    return asked(factory, send(getattr(socket, example[0]), example[1]))
 
 
 def tests(examples: int) -> dict[str, Callable[[], None]]:
@@ -152,9 +191,8 @@ def tests(examples: int) -> dict[str, Callable[[], None]]:
     @bounds
     @given(DESCRIPTORS)
     def descriptors(descriptor: Any) -> None:
-        if isinstance(descriptor, int) and 0 <= descriptor < 10**5:
-            return  # perhaps one of this process
-        both(lambda: watch(descriptor))
+        if not may_be_open(descriptor):
+            both(lambda: watch(descriptor))
 
     return {"addresses": addresses, "descriptors": descriptors}
 

@@ -18,7 +18,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import importlib.util
 import json
+import math
 import pathlib
 import platform
 import re
@@ -150,6 +152,65 @@ def unlike(base: Recorded, answers: Answers) -> Answers:
     return kept
 
 
+# -- odd addresses and descriptors (tests/fuzz) ----------------------------------------------------
+
+FUZZ_EXAMPLES = 200
+_SYSTEM = re.compile(
+    r"(sock_sendto raises )?(OSError|gaierror|PermissionError|ConnectionRefusedError): .*"
+)
+
+
+def fuzz() -> Any:
+    """The module tests/fuzz/addresses.py."""
+    path = pathlib.Path(__file__).resolve().parents[1] / "fuzz" / "addresses.py"
+    spec = importlib.util.spec_from_file_location("addresses", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def written(example: Any) -> str:
+    """An example as an expression."""
+    return repr(example).replace("<class 'object'>", "object")
+
+
+def read(text: str) -> Any:
+    """The example that was written like this."""
+    return eval(text, {"object": object, "inf": math.inf, "nan": math.nan})
+
+
+def fuzz_path() -> pathlib.Path:
+    return FOLDER / f"fuzz-{VERSION}.json"
+
+
+def write_fuzz() -> None:
+    """Asks the stock loop about examples of each kind, and writes them with its answers."""
+    module = fuzz()
+    lines = [
+        [kind, written(example), module.answer(kind, example, asyncio.SelectorEventLoop)]
+        for kind, examples in module.examples_of(FUZZ_EXAMPLES).items()
+        for example in examples
+    ]
+    text = ",\n".join(map(json.dumps, lines))
+    fuzz_path().write_text(f"[\n{text}\n]\n", "utf-8")
+
+
+def read_fuzz(kind: str) -> list[tuple[Any, list[str]]]:
+    """The examples of a kind with what Linux said of them."""
+    lines = json.loads(fuzz_path().read_text("utf-8"))
+    return [(read(text), answer) for of, text, answer in lines if of == kind]
+
+
+def judged(told: list[str]) -> list[str]:
+    """What was said of an example less what the system says of an address that it was given."""
+    return [
+        "the system's" if line in ("1", "closing: False") or _SYSTEM.fullmatch(line) else line
+        for line in told
+    ]
+
+
 # -- asking ----------------------------------------------------------------------------------------
 
 
@@ -182,6 +243,7 @@ def main() -> int:
     if VERSION != BASE:
         answers = unlike(Recorded(BASE), answers)
     write(answers)
+    write_fuzz()
     print(f"{path_of(VERSION)}: {sum(map(len, answers.values()))} answers")
     return 0
 
