@@ -58,6 +58,12 @@ SEARCHES = (
         "fault: a writer skips RESERVED", SAFETY, ("FAULT_WRITER_SKIPS_RESERVED",), finds="deadlock"
     ),
     Search(
+        "fault: a reader takes DATA before GATE",
+        SAFETY,
+        ("FAULT_READER_TAKES_DATA_FIRST",),
+        finds="deadlock",
+    ),
+    Search(
         "fault: an upgrader waits for RESERVED", SAFETY, ("FAULT_UPGRADE_WAITS",), finds="deadlock"
     ),
     Search(

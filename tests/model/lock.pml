@@ -104,7 +104,10 @@ idle:
     fi;
 
 want_shared:
-#ifndef FAULT_READER_SKIPS_GATE
+#ifdef FAULT_READER_TAKES_DATA_FIRST
+    WAIT_SHARED(DATA, idle);
+    WAIT_SHARED(GATE, no_gate_for_reader);
+#elif !defined(FAULT_READER_SKIPS_GATE)
     WAIT_SHARED(GATE, idle);
     WAIT_SHARED(DATA, shared_cancelled);
 #else
@@ -117,6 +120,12 @@ progress_shared:
     DROP_SHARED(GATE);
 #endif
     goto hold_shared;
+
+#ifdef FAULT_READER_TAKES_DATA_FIRST
+no_gate_for_reader:
+    DROP_SHARED(DATA);
+    goto idle;
+#endif
 
 shared_cancelled:
     DROP_SHARED(GATE);
