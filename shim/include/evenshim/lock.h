@@ -71,18 +71,19 @@ typedef struct es_range {
 #define ES_LOCK_CREATE       1u  /* make the file, empty, if there is none; never truncates */
 #define ES_LOCK_READONLY     2u  /* * open for reading only: shared locks alone */
 #define ES_LOCK_NOFOLLOW     4u  /* a symbolic link (Windows: any reparse point) is ES_ELOOP */
-#define ES_LOCK_FAIR         8u  /* * waiters are served in order of arrival, across processes */
+#define ES_LOCK_FAIR         8u  /* * writers are served in order of arrival, across processes */
 #define ES_LOCK_COMPAT_FLOCK 16u /* * take flock(2)'s lock instead; Unix only */
 #define ES_LOCK_COMPAT_BYTE0 32u /* * lock byte 0 instead, as many programs do */
 #define ES_LOCK_NATIVE_RANGE 64u /* * ranges are the file's own bytes, as fcntl users mean them */
-#define ES_LOCK_UNLINK_ON_RELEASE                                                                  \
-    128u /* the file is removed while its exclusive lock is released */
+/* The file is removed while its exclusive lock is released; the next acquisition makes it anew. */
+#define ES_LOCK_UNLINK_ON_RELEASE 128u
 
 /* Opens a file to lock it. mode: permissions of a file that is made, as open(2) takes them, under
  * the umask; Windows ignores it. The three compatible modes exclude each other: they meet flock(1),
  * fcntl users, the `filelock` package and so on, but have neither convert nor writers' precedence,
  * and on Windows their locks forbid access to the locked bytes, as they do there. NATIVE_RANGE
- * takes the whole file as [0, end).
+ * takes the whole file as [0, end). FAIR costs a thread for each file that is waited for, but not
+ * on Windows, whose queue is fair by itself; the BSDs have no such queue and serve as without it.
  * ES_EISDIR: a directory. ES_EINVAL: unknown or conflicting flags, an empty path; and a file that
  * is none (a FIFO, a device) is ES_ENOTSUP. ES_ELOOP: NOFOLLOW met a link. On Windows a file that
  * another program holds open without sharing is asked for again for a quarter of a second, since
@@ -150,7 +151,8 @@ ES_API void es_cancel_close(es_cancel_t *cancel);
 
 /* A monitor has one pollable: a descriptor to poll for reading on Unix, a HANDLE to wait for on
  * Windows. A loop starts requests, asks for the timeout, waits for either, and dispatches. Requests
- * on one file are served in order of arrival within a monitor. */
+ * on one file are served in order of arrival within a monitor. Keep it as long as the loop: closing
+ * one takes Linux milliseconds. */
 typedef intptr_t es_pollable_t;
 
 ES_API int es_lock_monitor_open(es_lock_monitor_t **out);
