@@ -256,7 +256,7 @@ def doctests(module: ModuleType) -> type[unittest.TestCase]:
 UNSKIPPED: dict[str, tuple[tuple[str, str], ...]] = {
     # "Don't support pipes for Windows". Still skipped are those that need a pseudo-terminal, a
     # socket with a descriptor, or pass_fds; and test_write_pipe, which blocks the loop in os.read
-    # for a second write, while Windows tells of the end of the first, to a plain pipe, in a turn.
+    # for a second write (second-write-to-a-plain-pipe of platforms.md).
     "test_events": (
         ("EventLoop", "test_read_pipe"),
         ("EventLoop", "test_unclosed_pipe_transport"),
