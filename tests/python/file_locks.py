@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import support
+from evenloop import BlockingFileLock
 
 HOLDER = """
 import sys, evenloop
@@ -79,3 +80,20 @@ def another_process(path: pathlib.Path | str, **options: Any) -> Iterator[Holder
         yield holder
     finally:
         holder.close()
+
+
+def is_free(path, **options):
+    """Whether somebody else could have the lock now."""
+    lock = BlockingFileLock(path, timeout=0, **options)
+    try:
+        lock.acquire()
+    except BlockingIOError:
+        return False
+    lock.release()
+    return True
+
+
+async def waiting(*tasks):
+    """Returns when these tasks wait for their locks."""
+    await support.drain_callbacks()
+    assert not any(task.done() for task in tasks)

@@ -9,17 +9,14 @@ import errno
 import gc
 import os
 import pathlib
-import tempfile
 import textwrap
 import threading
 import time
-import warnings
 
-import evenloop
 import pytest
 import support
 from evenloop import BlockingFileLock, FileLock
-from file_locks import another_process
+from file_locks import another_process, is_free, waiting
 
 
 @pytest.fixture
@@ -27,24 +24,7 @@ def path(tmp_path):
     return tmp_path / "lock"
 
 
-def is_free(path, **options):
-    """Whether somebody else could have the lock now."""
-    lock = BlockingFileLock(path, timeout=0, **options)
-    try:
-        lock.acquire()
-    except BlockingIOError:
-        return False
-    lock.release()
-    return True
-
-
-async def waiting(*tasks):
-    """Returns when these tasks wait for their locks."""
-    await support.drain_callbacks()
-    assert not any(task.done() for task in tasks)
-
-
-# -- one object ----------------------------------------------------------------------------------
+# -- one object ------------------------------------------------------------------------------------
 
 
 def test_acquire_and_release(run, path):
@@ -148,7 +128,7 @@ def test_a_name_that_is_not_ascii_is_locked_under_that_name(run, tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["Schlösser 鎖"]
 
 
-# -- two objects ---------------------------------------------------------------------------------
+# -- two objects -----------------------------------------------------------------------------------
 
 
 def test_two_objects_of_one_task_exclude_each_other(run, path):
@@ -272,7 +252,7 @@ def test_other_processes_are_excluded(run, path):
         run(main(other))
 
 
-# -- tasks that share an object ------------------------------------------------------------------
+# -- tasks that share an object --------------------------------------------------------------------
 
 
 def test_tasks_that_share_an_object_take_turns(run, path):
@@ -331,7 +311,7 @@ def test_another_task_may_release(run, path):
     run(main())
 
 
-# -- waiting for oneself -------------------------------------------------------------------------
+# -- waiting for oneself ---------------------------------------------------------------------------
 
 
 def test_waiting_for_oneself_is_an_error_and_no_hang(run, path):
@@ -363,7 +343,7 @@ def test_a_hard_link_names_the_same_lock(run, path, tmp_path):
     run(main())
 
 
-# -- cancellation --------------------------------------------------------------------------------
+# -- cancellation ----------------------------------------------------------------------------------
 
 
 def test_a_cancelled_waiter_does_not_hold_and_the_next_one_does(run, path):
@@ -466,167 +446,7 @@ def test_a_loop_that_is_closed_with_waiters_leaves_the_lock_free(path, loop_fact
         time.sleep(0.01)
 
 
-# -- upgrade and downgrade -----------------------------------------------------------------------
-
-
-def test_an_upgrade_waits_for_the_other_readers(run, path):
-    async def main():
-        ours, other = FileLock(path, shared=True), FileLock(path, shared=True)
-        await ours.acquire()
-        await other.acquire()
-        task = asyncio.create_task(ours.upgrade())
-        await waiting(task)
-        assert ours.held == "shared"
-        assert not is_free(path, shared=True)  # no new readers
-        with pytest.raises(RuntimeError, match="being upgraded"):
-            ours.release()
-        other.release()
-        await task
-        assert ours.held == "exclusive"
-        await ours.upgrade()
-        assert not is_free(path, shared=True)
-        ours.release()
-        assert is_free(path)
-
-    run(main())
-
-
-def test_of_two_upgrades_the_second_is_refused_at_once_and_keeps_its_shared_lock(run, path):
-    async def main():
-        first, second = FileLock(path, shared=True), FileLock(path, shared=True)
-        await first.acquire()
-        await second.acquire()
-        task = asyncio.create_task(first.upgrade())
-        await waiting(task)
-        with pytest.raises(OSError) as refused:
-            await second.upgrade()
-        assert refused.value.errno == errno.EDEADLK
-        assert second.held == "shared"
-        second.release()
-        await task
-        first.release()
-
-    run(main())
-
-
-@pytest.mark.parametrize("way", ["timeout", "try", "cancel"])
-def test_an_upgrade_that_fails_leaves_the_shared_lock(run, path, way):
-    async def main():
-        ours, other = FileLock(path, shared=True), FileLock(path, shared=True)
-        await ours.acquire()
-        await other.acquire()
-        if way == "timeout":
-            with pytest.raises(TimeoutError):
-                await ours.upgrade(timeout=0.01)
-        elif way == "try":
-            with pytest.raises(BlockingIOError):
-                await ours.upgrade(timeout=0)
-        else:
-            task = asyncio.create_task(ours.upgrade())
-            await waiting(task)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-        assert ours.held == "shared"
-        assert is_free(path, shared=True)
-        other.release()
-        assert not is_free(path)
-        ours.release()
-        assert is_free(path)
-
-    run(main())
-
-
-@pytest.mark.parametrize("turns", range(6))
-def test_a_cancelled_upgrade_is_shared_or_done(run, path, turns):
-    async def main():
-        for _ in range(20):
-            ours, other = FileLock(path, shared=True), FileLock(path, shared=True)
-            await ours.acquire()
-            await other.acquire()
-            task = asyncio.create_task(ours.upgrade())
-            await waiting(task)
-            other.release()
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            task.cancel()
-            try:
-                await task
-            except asyncio.CancelledError:
-                assert ours.held == "shared"
-                assert is_free(path, shared=True)
-            else:
-                assert ours.held == "exclusive"
-                assert not is_free(path, shared=True)
-            ours.release()
-            assert is_free(path)
-
-    run(main())
-
-
-def test_a_downgrade_lets_readers_in_and_no_writer(run, path):
-    async def main():
-        ours = FileLock(path)
-        await ours.acquire()
-        reader = asyncio.create_task(FileLock(path, shared=True).acquire())
-        await waiting(reader)
-        ours.downgrade()
-        assert ours.held == "shared"
-        await reader
-        assert not is_free(path)
-        ours.release()
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # the reader's
-        run(main())
-        gc.collect()
-
-
-def test_upgrade_and_downgrade_need_a_held_lock(run, path):
-    async def main():
-        lock = FileLock(path)
-        for call in (lock.downgrade, lock.verify, lock.release):
-            with pytest.raises(RuntimeError, match=r"Lock is not acquired\."):
-                call()
-        with pytest.raises(RuntimeError, match=r"Lock is not acquired\."):
-            await lock.upgrade()
-
-    run(main())
-
-
-# -- ranges --------------------------------------------------------------------------------------
-
-
-def test_ranges_that_overlap_exclude_each_other_and_others_do_not(run, path):
-    async def main():
-        async with FileLock(path, byte_range=(100, 50)):
-            for free in ((0, 100), (150, 1), (1000, 0), (99, 1)):
-                assert is_free(path, byte_range=free), free
-            for taken in ((100, 50), (149, 1), (0, 101), (120, 5), (0, 0), (149, 0)):
-                assert not is_free(path, byte_range=taken), taken
-            assert is_free(path)  # the whole file is a lock of its own
-        async with FileLock(path, byte_range=(10, 0)):
-            assert not is_free(path, byte_range=((1 << 61) - 1, 1))
-            assert is_free(path, byte_range=(0, 10))
-
-    run(main())
-
-
-def test_a_thousand_ranges_of_a_file_are_held_at_once(run, path):
-    async def main():
-        locks = [FileLock(path, byte_range=(2 * number, 1)) for number in range(500)]
-        for lock in locks:
-            await lock.acquire()
-        assert not is_free(path, byte_range=(998, 1))
-        assert is_free(path, byte_range=(999, 1))
-        for lock in locks:
-            lock.release()
-        assert is_free(path, byte_range=(0, 0))
-
-    run(main())
-
-
-# -- many ----------------------------------------------------------------------------------------
+# -- many ------------------------------------------------------------------------------------------
 
 
 # Wine tells nobody of a release: there each waiter asks again, up to a quarter of a second later.
@@ -752,339 +572,7 @@ def test_processes_take_turns(run, path, fair):
         run(main(others))
 
 
-# -- records -------------------------------------------------------------------------------------
-
-
-def test_a_record_names_its_holder_and_outlives_it(run, path):
-    async def main():
-        lock = FileLock(path, record=True)
-        assert lock.owner() is None
-        async with lock:
-            owner = lock.owner()
-            assert isinstance(owner, evenloop.LockOwner)
-            assert owner.pid == os.getpid()
-            assert owner.is_alive() is True
-            assert abs(owner.since - time.time()) < 60
-        assert lock.owner() == owner
-        with another_process(path, record=True) as other:
-            assert other("acquire") == "exclusive"
-            theirs = lock.owner()
-            assert theirs.pid != os.getpid()
-            assert theirs.is_alive() is True
-            other.kill()
-            assert theirs.is_alive() is False
-
-    run(main())
-
-
-def test_a_shared_lock_writes_no_record_until_it_is_upgraded(run, path):
-    async def main():
-        lock = FileLock(path, shared=True, record=True)
-        async with lock:
-            assert lock.owner() is None
-            await lock.upgrade()
-            assert lock.owner().pid == os.getpid()
-
-    run(main())
-
-
-def test_contents_that_are_no_record_are_no_owner(path):
-    path.write_bytes(b"just text")
-    assert FileLock(path).owner() is None
-
-
-def test_capabilities_of_a_local_file_system(tmp_path):
-    found = evenloop.lock_capabilities(tmp_path)
-    assert "lock" in found
-    assert "network" not in found
-    assert ("flock" in found) == (not support.WINDOWS)
-    with pytest.raises(FileNotFoundError) as missing:
-        evenloop.lock_capabilities(tmp_path / "missing")
-    assert missing.value.filename == tmp_path / "missing"
-
-
-# -- the file changes while it is locked ---------------------------------------------------------
-
-
-@pytest.mark.absent("open-files-keep-their-names", "windows")
-def test_verify_notices_a_file_that_was_removed_or_replaced(run, path, tmp_path):
-    async def main():
-        for replace in (False, True):
-            lock = FileLock(path)
-            await lock.acquire()
-            lock.verify()
-            if replace:
-                (tmp_path / "new").write_bytes(b"")
-                os.replace(tmp_path / "new", path)
-            else:
-                os.unlink(path)
-            with pytest.raises(OSError) as stale:
-                lock.verify()
-            assert stale.value.errno == errno.ESTALE
-            assert lock.locked()
-            lock.release()
-
-    run(main())
-
-
-@pytest.mark.absent("open-files-keep-their-names", "windows")
-def test_a_waiter_whose_file_is_replaced_gets_the_lock_of_the_new_one(run, path, tmp_path):
-    async def main():
-        first, second = FileLock(path), FileLock(path)
-        await first.acquire()
-        task = asyncio.create_task(second.acquire())
-        await waiting(task)
-        (tmp_path / "new").write_bytes(b"new")
-        os.replace(tmp_path / "new", path)
-        first.release()
-        await task
-        second.verify()
-        assert not is_free(path)
-        second.release()
-
-    run(main())
-
-
-def test_a_file_that_grows_and_shrinks_stays_locked(run, path):
-    async def main():
-        async with FileLock(path):
-            for size in (10000, 0, 1):
-                with open(path, "r+b") as file:
-                    file.truncate(size)
-                assert not is_free(path)
-
-    run(main())
-
-
-def test_unlink_removes_the_file_and_waiters_go_on_with_a_new_one(run, path):
-    async def main():
-        first, second = FileLock(path, unlink=True), FileLock(path, unlink=True)
-        await first.acquire()
-        task = asyncio.create_task(second.acquire())
-        await waiting(task)
-        first.release()
-        await task
-        second.verify()
-        assert not is_free(path)
-        second.release()
-        assert not path.exists()
-
-    run(main())
-
-
-# -- bad input -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", [FileLock, BlockingFileLock])
-@pytest.mark.parametrize(
-    ("arguments", "error", "text"),
-    [
-        (("a\0b",), ValueError, "embedded null byte"),
-        ((1,), TypeError, "expected str, bytes or os.PathLike object, not int"),
-        ((None,), TypeError, "expected str, bytes or os.PathLike object, not NoneType"),
-        ((), TypeError, "missing 1 required positional argument: 'path'"),
-        (("p", True), TypeError, "positional argument"),
-    ],
-)
-def test_wrong_paths(kind, arguments, error, text):
-    with pytest.raises(error, match=text):
-        kind(*arguments)
-
-
-@pytest.mark.parametrize("kind", [FileLock, BlockingFileLock])
-@pytest.mark.parametrize(
-    ("options", "error"),
-    [
-        ({"timeout": -1}, ValueError),
-        ({"timeout": float("nan")}, ValueError),
-        ({"timeout": "1"}, TypeError),
-        ({"byte_range": (-1, 1)}, ValueError),
-        ({"byte_range": (0, -1)}, ValueError),
-        ({"byte_range": (1 << 61, 1)}, ValueError),
-        ({"byte_range": (1,)}, ValueError),
-        ({"byte_range": 5}, TypeError),
-        ({"compat": "lockf"}, ValueError),
-        ({"readonly": True}, ValueError),
-        ({"readonly": True, "shared": True, "record": True}, ValueError),
-        ({"readonly": True, "shared": True, "unlink": True}, ValueError),
-        ({"unknown": True}, TypeError),
-    ],
-)
-def test_wrong_options(kind, options, error):
-    with pytest.raises(error):
-        kind("path", **options)
-
-
-def test_wrong_timeouts_of_calls(run, path):
-    async def main():
-        lock = FileLock(path)
-        with pytest.raises(ValueError):
-            await lock.acquire(timeout=-0.5)
-        with pytest.raises(TypeError):
-            await lock.acquire(timeout="x")
-        with pytest.raises(TypeError):
-            await lock.acquire(1)
-        assert not lock.locked()
-        await lock.acquire(timeout=float("inf"))
-        with pytest.raises(ValueError):
-            await lock.upgrade(timeout=-0.5)
-        lock.release()
-        await lock.acquire(timeout=1e300)
-        lock.release()
-
-    run(main())
-
-
-def failing(run, error, *arguments, **options):
-    async def main():
-        lock = FileLock(*arguments, **options)
-        with pytest.raises(error) as refused:
-            await lock.acquire()
-        assert not lock.locked()
-        assert refused.value.filename == lock.path
-        with pytest.raises(error):  # nothing is left over from the first
-            await lock.acquire()
-        return refused.value
-
-    return run(main())
-
-
-def test_a_directory_is_refused(run, tmp_path):
-    failing(run, IsADirectoryError, tmp_path)
-
-
-def test_a_missing_parent_is_named(run, tmp_path):
-    error = failing(run, FileNotFoundError, tmp_path / "missing" / "lock")
-    assert error.errno == errno.ENOENT
-
-
-def test_a_file_for_a_parent_is_refused(run, path):
-    path.write_bytes(b"")
-    failing(run, (NotADirectoryError, FileNotFoundError), path / "lock")
-
-
-def test_a_missing_file_is_an_error_where_none_is_to_be_made(run, path):
-    failing(run, FileNotFoundError, path, create=False)
-    assert not path.exists()
-
-
-def test_an_empty_path_is_refused(run):
-    failing(run, OSError, "")
-
-
-def test_a_name_that_is_too_long_is_refused(run, tmp_path):
-    failing(run, OSError, tmp_path / ("x" * 300))
-
-
-@pytest.mark.absent("symlinks-of-tests", "windows")
-def test_a_symbolic_link_is_followed_unless_refused(run, path, tmp_path):
-    link = tmp_path / "link"
-    link.symlink_to(path)
-
-    async def main():
-        async with FileLock(link):
-            assert not is_free(path)
-
-    run(main())
-    error = failing(run, OSError, link, follow_symlinks=False)
-    assert error.errno == errno.ELOOP
-
-
-def test_devices_are_refused(run):
-    failing(run, OSError, os.devnull)
-
-
-DENIED = """
-import asyncio, os, sys
-import evenloop
-path = sys.argv[1]
-evenloop.FileLock  # nobody may not see where Python is
-if hasattr(os, "setuid") and os.geteuid() == 0:
-    os.setuid(65534)
-async def main():
-    for options in ({}, {"shared": True}, {"shared": True, "readonly": True}):
-        lock = evenloop.FileLock(path, **options)
-        try:
-            await lock.acquire()
-        except OSError as error:
-            print(type(error).__name__, error.errno, error.filename == path, lock.locked())
-        else:
-            print(lock.held)
-            if options:
-                try:
-                    await lock.upgrade()
-                except OSError as error:
-                    print(type(error).__name__, lock.held)
-            lock.release()
-asyncio.run(main())
-"""
-
-
-@pytest.mark.absent("read-only-files-under-wine", "wine")
-def test_a_read_only_file_can_be_locked_shared_and_read_only_alone():
-    with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o755)
-        path = pathlib.Path(folder) / "lock"
-        path.write_bytes(b"data")
-        path.chmod(0o444)
-        denied = f"PermissionError {errno.EACCES} True False"
-        done = support.run_python("-c", DENIED, str(path))
-        assert done.stdout.splitlines() == [denied, denied, "shared", "OSError shared"], done
-        assert path.read_bytes() == b"data"
-        path.chmod(0o644)
-
-
-# -- what happens to a lock that is forgotten ----------------------------------------------------
-
-
-def test_a_lock_that_is_dropped_while_held_warns_and_is_free(run, path):
-    async def main():
-        await FileLock(path).acquire()
-
-    with pytest.warns(ResourceWarning, match="unreleased file lock") as caught:
-        run(main())
-        gc.collect()
-    assert os.fspath(path) in str(caught[0].message).replace("\\\\", "\\")
-    assert is_free(path)
-
-
-def test_a_lock_that_is_released_twice_says_so(run, path):
-    async def main():
-        lock = FileLock(path)
-        await lock.acquire()
-        lock.release()
-        async with FileLock(path):
-            with pytest.raises(RuntimeError, match=r"Lock is not acquired\."):
-                lock.release()
-            assert not is_free(path)
-
-    run(main())
-
-
-@pytest.mark.absent("fork-on-windows", "windows")
-def test_a_forked_child_cannot_release_its_parents_lock(path):
-    lock = BlockingFileLock(path)
-    lock.acquire()
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        answer = b"?"
-        try:
-            lock.release()
-        except RuntimeError as error:
-            answer = str(error).encode() + str(lock.locked()).encode()
-        os.write(write, answer + str(is_free(path)).encode())
-        os._exit(0)
-    os.waitpid(child, 0)
-    os.close(write)
-    assert os.read(read, 1000) == b"the lock belongs to the parent of this forked processFalseFalse"
-    os.close(read)
-    assert not is_free(path)
-    lock.release()
-    assert is_free(path)
-
-
-# -- loops that cannot read descriptors ----------------------------------------------------------
+# -- loops that cannot read descriptors ------------------------------------------------------------
 
 
 class NoReaders(asyncio.SelectorEventLoop):

@@ -14,7 +14,7 @@ import filelock
 import pytest
 import support
 from evenloop import BlockingFileLock, FileLock
-from file_locks import another_process
+from file_locks import another_process, is_free
 
 WITH_FCNTL = """
 import fcntl, sys
@@ -30,16 +30,6 @@ def path(tmp_path):
     path = tmp_path / "lock"
     path.write_bytes(b"0123456789")
     return path
-
-
-def is_free(path, **options):
-    lock = BlockingFileLock(path, timeout=0, **options)
-    try:
-        lock.acquire()
-    except BlockingIOError:
-        return False
-    lock.release()
-    return True
 
 
 @contextlib.contextmanager
