@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Locks on real files of this system. Verified: what excludes what, upgrades and downgrades with
- * their refusals, requests through a monitor, deadlines, cancellation, owner records and bad input.
+ * their refusals, requests through a monitor, deadlines, cancellation and bad input.
  * What makes it hard is that most of it is about what must not happen; so each absence is shown by
  * a try from a second lock file, which the protocol must answer at once. */
 #include "check.h"
@@ -9,7 +9,6 @@
 
 #include <evenshim/evenshim.h>
 
-#include <stdio.h>
 #include <string.h>
 
 #define MS ((int64_t)1000000)
@@ -90,34 +89,6 @@ static void exclusive_excludes_all_and_shared_excludes_exclusive(void **state) {
     assert_code(probe(other, ES_LOCK_EXCLUSIVE, NULL), 0);
     es_lockfile_close(file);
     es_lockfile_close(other);
-}
-
-static void a_lock_outlives_its_file_object_and_foreign_closes(void **state) {
-    es_lockfile_t *file = open_file();
-    es_lockfile_t *other = open_file();
-    es_lock_t *lock = take(file, ES_LOCK_EXCLUSIVE);
-
-    (void)state;
-    es_lockfile_close(file);
-    real_read_and_close(path);
-    assert_code(probe(other, ES_LOCK_SHARED, NULL), ES_EAGAIN);
-    release(lock);
-    assert_code(probe(other, ES_LOCK_EXCLUSIVE, NULL), 0);
-    es_lockfile_close(other);
-}
-
-static void a_locked_file_can_be_read_and_written_by_others(void **state) {
-    es_lockfile_t *file = open_file();
-    es_lock_t *lock = take(file, ES_LOCK_EXCLUSIVE);
-    char text[16] = "";
-
-    (void)state;
-    real_write(path, "seen by all");
-    real_read(path, text, sizeof(text));
-    assert_string_equal(text, "seen by all");
-    real_write(path, "");
-    release(lock);
-    es_lockfile_close(file);
 }
 
 static void ranges_exclude_where_they_overlap(void **state) {
@@ -766,101 +737,6 @@ static void a_file_removed_at_release_is_made_anew(void **state) {
     es_lockfile_close(other);
 }
 
-/* ---- Owners ---- */
-
-static void an_owner_record_says_who_holds(void **state) {
-    es_lockfile_t *file = open_file();
-    es_lock_t *lock = take(file, ES_LOCK_EXCLUSIVE);
-    es_lock_owner_t self;
-    es_lock_owner_t read;
-
-    (void)state;
-    assert_code(es_lock_owner_read(path, &read), ES_EPROTO);
-    assert_code(es_lock_owner_write(lock, NULL), 0);
-    assert_code(es_lock_owner_self(&self), 0);
-    assert_code(es_lock_owner_read(path, &read), 0); /* although it is locked */
-    assert_true(read.pid == self.pid && read.birth == self.birth && read.since_s > 1600000000);
-    assert_string_equal(read.host, self.host);
-    assert_string_equal(read.boot, self.boot);
-    assert_string_equal(read.command, self.command);
-    assert_true(strlen(read.command) > 0);
-    assert_int_equal(es_lock_owner_is_alive(&read), 1);
-    release(lock);
-    assert_code(es_lock_owner_read(path, &read), 0); /* a comment, which stays */
-    es_lockfile_close(file);
-}
-
-static void a_record_survives_any_text(void **state) {
-    es_lockfile_t *file = open_file();
-    es_lock_t *lock = take(file, ES_LOCK_EXCLUSIVE);
-    es_lock_owner_t owner = {.pid = 77, .birth = UINT64_MAX, .since_s = -5};
-    es_lock_owner_t read;
-
-    (void)state;
-    memset(owner.host, '%', sizeof(owner.host) - 1);
-    memset(owner.command, '\n', sizeof(owner.command) - 1);
-    (void)snprintf(owner.boot, sizeof(owner.boot), "end\nend \xc3\xa9%%zz ");
-    assert_code(es_lock_owner_write(lock, &owner), 0);
-    assert_code(es_lock_owner_read(path, &read), 0);
-    assert_memory_equal(&read, &owner, sizeof(owner));
-    assert_code(es_lock_owner_is_alive(&read), ES_ENOTSUP);
-    release(lock);
-    es_lockfile_close(file);
-}
-
-static void a_broken_record_is_no_record(void **state) {
-    static const char *const broken[] = {"",
-                                         "evenshim-lock 1\n",
-                                         "evenshim-lock 1\npid 5\n",
-                                         "evenshim-lock 1\nend\n",
-                                         "evenshim-lock 1\npid \nend\n",
-                                         "evenshim-lock 1\npid -4\nend\n",
-                                         "evenshim-lock 2\npid 5\nend\n",
-                                         "1234\n"};
-    es_lock_owner_t read = {.pid = 3};
-
-    (void)state;
-    for (size_t index = 0; index < COUNT(broken); index++) {
-        real_write(path, broken[index]);
-        assert_code(es_lock_owner_read(path, &read), ES_EPROTO);
-    }
-    assert_true(read.pid == 3);
-    real_write(path, "evenshim-lock 1\npid 5\nfuture thing\nend\nold tail\n");
-    assert_code(es_lock_owner_read(path, &read), 0);
-    assert_true(read.pid == 5);
-}
-
-static void a_process_that_is_gone_is_not_alive(void **state) {
-    es_lock_owner_t owner;
-
-    (void)state;
-    assert_code(es_lock_owner_self(&owner), 0);
-    owner.birth++;
-    assert_int_equal(es_lock_owner_is_alive(&owner), 0); /* a later process with the same number */
-    owner.birth = 0;
-    assert_int_equal(es_lock_owner_is_alive(&owner), 1);
-    owner.pid = INT64_MAX;
-    assert_int_equal(es_lock_owner_is_alive(&owner), 0);
-}
-
-static void a_pid_lock_tells_who_has_it(void **state) {
-    es_lock_owner_t holder = {.pid = -1};
-    es_lock_owner_t self;
-    es_lock_t *lock = NULL;
-    es_lock_t *second = NULL;
-
-    (void)state;
-    assert_code(es_lock_owner_self(&self), 0);
-    assert_code(es_pidlock_acquire(path, ES_LOCK_READONLY, &holder, &lock), ES_EINVAL);
-    assert_code(es_pidlock_acquire(path, ES_LOCK_UNLINK_ON_RELEASE, &holder, &lock), 0);
-    assert_code(es_pidlock_acquire(path, 0, &holder, &second), ES_EAGAIN);
-    assert_true(holder.pid == self.pid);
-    assert_code(es_pidlock_acquire(path, 0, NULL, &second), ES_EAGAIN);
-    assert_null(second);
-    release(lock);
-    assert_false(real_exists(path));
-}
-
 static void nothing_is_left_open(void **state) {
     int before;
 
@@ -872,7 +748,6 @@ static void nothing_is_left_open(void **state) {
     a_waiting_request_gets_the_lock_when_it_is_released(state);
     what_cannot_be_locked_is_refused(state);
     a_file_removed_at_release_is_made_anew(state);
-    a_pid_lock_tells_who_has_it(state);
     fair_locks_obey_the_same_rules(state);
     assert_int_equal(real_open_count(), before);
 }
@@ -882,8 +757,6 @@ static void nothing_is_left_open(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         IN_FOLDER(exclusive_excludes_all_and_shared_excludes_exclusive),
-        IN_FOLDER(a_lock_outlives_its_file_object_and_foreign_closes),
-        IN_FOLDER(a_locked_file_can_be_read_and_written_by_others),
         IN_FOLDER(ranges_exclude_where_they_overlap),
         IN_FOLDER(many_ranges_are_held_at_once),
         IN_FOLDER(a_range_of_no_sense_is_refused),
@@ -910,11 +783,6 @@ int main(void) {
         IN_FOLDER(a_wrapped_descriptor_excludes_like_any_other),
         IN_FOLDER(a_replaced_file_is_noticed),
         IN_FOLDER(a_file_removed_at_release_is_made_anew),
-        IN_FOLDER(an_owner_record_says_who_holds),
-        IN_FOLDER(a_record_survives_any_text),
-        IN_FOLDER(a_broken_record_is_no_record),
-        IN_FOLDER(a_process_that_is_gone_is_not_alive),
-        IN_FOLDER(a_pid_lock_tells_who_has_it),
         IN_FOLDER(nothing_is_left_open),
     };
 
