@@ -237,19 +237,22 @@ class _Lock:
             return False
         return True
 
-    def _hold(self, held: _core.HeldLock, holder: object) -> None:
+    def _write_record(self, held: _core.HeldLock, undo: _lock_waiting.Undo) -> None:
         if self._record and held.kind == _core.LOCK_EXCLUSIVE:
             try:
                 held.write_owner()
             except BaseException:
-                held.release()
+                undo(held)
                 raise
+
+    def _hold(self, held: _core.HeldLock, holder: object) -> None:
+        self._write_record(held, _release)
         self._held = held
         self._holder = holder
         _holding[id(self)] = self._reference
 
     def release(self) -> None:
-        """Release the lock, in any task or thread. RuntimeError if this object does not hold it."""
+        """Release the lock. RuntimeError if this object does not hold it."""
         held = self._mine()
         failure: Exception | None = None
         try:
@@ -372,8 +375,7 @@ class FileLock(_Lock):
                     await room.wait(self._begin_upgrade(held, timeout_ns), _downgrade)
                 finally:
                     self._upgrading = False
-            if self._record:
-                held.write_owner()
+            self._write_record(held, _downgrade)
         except OSError as error:
             raise _named(error, self._path) from None
 
@@ -469,8 +471,7 @@ class BlockingFileLock(_Lock):
                     _lock_waiting.wait_blocking(self._begin_upgrade(held, timeout_ns), _downgrade)
                 finally:
                     self._upgrading = False
-            if self._record:
-                held.write_owner()
+            self._write_record(held, _downgrade)
         except OSError as error:
             raise _named(error, self._path) from None
 
