@@ -72,7 +72,7 @@ async def recv_of_a_reset_connection(t: Trial) -> object:
     await t.turns()
     t.reset(peer)
     seen = await t.outcome_of(t.within(reading))
-    return {key: seen[key] for key in ("type", "errno")} if isinstance(seen, dict) else seen
+    return {key: seen.get(key) for key in ("type", "errno")} if isinstance(seen, dict) else seen
 
 
 @area.check(expect={"lost": 0, "received": 50}, limit=20.0)
