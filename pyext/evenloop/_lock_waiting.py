@@ -70,6 +70,7 @@ class Room:
         self._count = 0  # who wait
         self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
         self._reads = False
+        self._detaches = False
         self._mutex = threading.Lock()  # of the next two
         self._thread: threading.Thread | None = None
         self._stopped = False
@@ -111,12 +112,19 @@ class Room:
 
     def _enter(self, loop: asyncio.AbstractEventLoop) -> None:
         self._count += 1
-        if self._count == 1:
+        if not self._reads:
             self._attach(loop)
         self._set_timer(loop)
 
     def _leave(self, loop: asyncio.AbstractEventLoop) -> None:
         self._count -= 1
+        if self._count == 0 and not self._detaches and not loop.is_closed():
+            # Not before who has the lock now; and perhaps somebody waits again by then.
+            self._detaches = True
+            loop.call_soon(self._detach, loop)
+
+    def _detach(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._detaches = False
         if self._count:
             return
         if self._timer is not None:
@@ -124,8 +132,7 @@ class Room:
             self._timer = None
         if self._reads:
             self._reads = False
-            if not loop.is_closed():
-                loop.remove_reader(self._monitor.fileno())
+            loop.remove_reader(self._monitor.fileno())
 
     def _attach(self, loop: asyncio.AbstractEventLoop) -> None:
         if sys.platform != "win32":
