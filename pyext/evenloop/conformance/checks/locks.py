@@ -126,7 +126,7 @@ async def lock_is_awaited_without_a_thread(t: Trial) -> object:
     return "one at most" if more <= 1 else more
 
 
-@area.check(expect=True, needs=("filelocks",))
+@area.check(expect=True, needs=("filelocks",), limit=30)
 async def lock_wait_leaves_the_loop_running(t: Trial) -> object:
     """While a task waits for a file lock of another process, the loop goes on.
 
@@ -384,7 +384,7 @@ def release_of_a_lock_that_is_not_held(t: Trial) -> object:
     return t.outcome(file_lock(t).release)
 
 
-@area.check(expect={"before": "held", "after": True}, needs=("filelocks",))
+@area.check(expect={"before": "held", "after": True}, needs=("filelocks",), limit=30)
 async def lock_of_a_killed_process_is_granted(t: Trial) -> object:
     """The lock of a process that was killed goes to who waits for it.
 
