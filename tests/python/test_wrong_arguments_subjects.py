@@ -14,7 +14,7 @@ import wrong_arguments as tables
 import wrong_arguments_subjects as subjects
 from test_wrong_arguments import DIFFERENCES
 
-pytestmark = pytest.mark.absent("wrong-arguments-on-windows", "windows")
+pytestmark = pytest.mark.absent("companions-on-windows", "windows")
 
 TYPES = {
     name: cls

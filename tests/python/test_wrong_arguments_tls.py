@@ -19,7 +19,7 @@ import wrong_arguments_subjects as subjects
 from test_wrong_arguments import DIFFERENCES
 from wrong_arguments import Stage
 
-pytestmark = pytest.mark.absent("wrong-arguments-on-windows", "windows")
+pytestmark = pytest.mark.absent("companions-on-windows", "windows")
 
 TRANSPORT: Any = asyncio.sslproto._SSLProtocolTransport  # type: ignore[attr-defined]
 LIVES = ("open", "closing", "aborted")
