@@ -46,7 +46,6 @@ static struct fake {
     DWORD error;
     cancel_manner_t cancel_manner;
     OVERLAPPED *late; /* cancelled, to be answered at the next pause */
-    int is_wine;
     int call_count;
     int fail_at; /* -1: none */
     DWORD fail_error;
@@ -172,7 +171,6 @@ static BOOL WINAPI do_LockFileEx(HANDLE handle, DWORD flags, DWORD unused, DWORD
         fake.error = ERROR_LOCK_VIOLATION;
         return FALSE;
     }
-    assert_false(fake.is_wine);
     request->Internal = STATUS_PENDING;
     wanted.request = request;
     (void)add_lock(&wanted);
@@ -274,7 +272,7 @@ static HANDLE WINAPI do_CreateFileW(LPCWSTR path, DWORD access, DWORD share,
     if (fails()) {
         return INVALID_HANDLE_VALUE;
     }
-    assert_true(fake.is_wine || (flags & (FILE_FLAG_OVERLAPPED | FILE_FLAG_BACKUP_SEMANTICS)) != 0);
+    assert_true((flags & (FILE_FLAG_OVERLAPPED | FILE_FLAG_BACKUP_SEMANTICS)) != 0);
     return make_handle(0);
 }
 
@@ -282,7 +280,7 @@ static HANDLE WINAPI do_ReOpenFile(HANDLE handle, DWORD access, DWORD share, DWO
     (void)index_of(handle);
     (void)access;
     (void)share;
-    assert_true(fake.is_wine || (flags & FILE_FLAG_OVERLAPPED) != 0);
+    assert_true((flags & FILE_FLAG_OVERLAPPED) != 0);
     return fails() ? INVALID_HANDLE_VALUE : make_handle(0);
 }
 
@@ -404,14 +402,10 @@ static HMODULE WINAPI do_GetModuleHandleW(LPCWSTR name) {
     return (HMODULE)(void *)&fake;
 }
 
-static intptr_t nothing(void) {
-    return 0;
-}
-
 static FARPROC WINAPI do_GetProcAddress(HMODULE module, LPCSTR name) {
     (void)module;
     assert_string_equal(name, "wine_get_version");
-    return fake.is_wine ? nothing : NULL;
+    return NULL;
 }
 
 es__sys_t es__sys = {
