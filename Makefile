@@ -145,13 +145,13 @@ asan-c: bootstrap-test ## the C tests under the address and undefined-behaviour 
 	@UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1 \
 	    ctest --test-dir $(B)/asan --no-tests=error --output-on-failure --timeout 240 $(CTEST_ARGS)
 
-# Not here: the kit's own tests, which are of Python alone, and a hundred sub-interpreters, nor the table of wrong arguments: those take many minutes there.
+# Not here: the kit's own tests, which are of Python alone, and a hundred sub-interpreters, nor the tables of wrong arguments: those take many minutes there.
 .PHONY: asan-python
 asan-python: bootstrap-build ## the Python tests under the same sanitizers
 	@tools/venv test
 	@echo "==> building evenloop for the sanitizers"
 	@tools/asan-python $(call PYTEST_OF,tests/python tests/programs) -p pytest_leaks -o timeout=240 \
-	    -k "not a_hundred_subinterpreters" --ignore tests/python/test_wrong_arguments.py $(PYTEST_ARGS)
+	    -k "not a_hundred_subinterpreters" --ignore-glob "*/test_wrong_arguments*.py" $(PYTEST_ARGS)
 
 .PHONY: tsan-c
 tsan-c: bootstrap-test ## the C tests under the thread sanitizer
