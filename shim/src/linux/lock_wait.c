@@ -211,22 +211,6 @@ int es__prim_monitor_wait(es__prim_monitor_t *monitor, int64_t timeout_ns, es_ca
     return count > 0 ? 0 : ES_ETIMEDOUT;
 }
 
-static void enlist(es__prim_monitor_t *monitor, es__wait_t *wait) {
-    wait->next = monitor->waits;
-    wait->link = &monitor->waits;
-    if (wait->next != NULL) {
-        wait->next->link = &wait->next;
-    }
-    monitor->waits = wait;
-}
-
-static void delist(es__wait_t *wait) {
-    *wait->link = wait->next;
-    if (wait->next != NULL) {
-        wait->next->link = wait->link;
-    }
-}
-
 /* The watch of the hold's file, the old one if it has one; NO_WATCH: none to be had. */
 static int add_watch(es__prim_monitor_t *monitor, const es__hold_t *hold) {
     char name[32];
@@ -268,26 +252,12 @@ int es__prim_wait_begin(es__prim_monitor_t *monitor, es__wait_t *wait, es__hold_
         wait->watch = add_watch(monitor, hold);
         wait->manner = wait->watch == NO_WATCH ? ES__WAIT_BLIND : ES__WAIT_TELLS;
     }
-    enlist(monitor, wait);
+    es__wait_enlist(&monitor->waits, wait);
     return 0;
-}
-
-int es__prim_wait_check(es__prim_monitor_t *monitor, es__wait_t *wait) {
-    int code;
-
-    (void)monitor;
-    if (wait->manner != ES__WAIT_GRANTS) {
-        return wait->is_due ? 0 : ES_EAGAIN;
-    }
-    code = es__helper_check(wait->helper);
-    if (code != ES_EAGAIN) {
-        delist(wait);
-    }
-    return code;
 }
 
 int es__prim_wait_end(es__prim_monitor_t *monitor, es__wait_t *wait) {
     (void)monitor;
-    delist(wait);
+    es__wait_delist(wait);
     return wait->manner == ES__WAIT_GRANTS ? es__helper_end(wait->helper) : ES_ECANCELED;
 }

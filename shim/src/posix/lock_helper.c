@@ -4,7 +4,8 @@
  * itself when it has the lock, or by pthread_cancel: the lock call is no cancellation point in
  * every C library (musl cancels F_SETLKW alone), so cancellation is asynchronous around it and off
  * everywhere else. The thread touches its own struct and the descriptor, nothing more. Breaks if
- * anything but the system call comes between the two switches. */
+ * anything but the system call comes between the two switches. What is here of es__wait_t is common
+ * to inotify and kqueue. */
 #include "lock_posix.h"
 
 #include "error_internal.h"
@@ -125,4 +126,18 @@ int es__helper_end(es__helper_t *helper) {
         (void)es__prim_lock_free(helper->hold, helper->bytes);
     }
     return finish(helper, is_done);
+}
+
+int es__prim_wait_check(es__prim_monitor_t *monitor, es__wait_t *wait) {
+    int code;
+
+    (void)monitor;
+    if (wait->manner != ES__WAIT_GRANTS) {
+        return wait->is_due ? 0 : ES_EAGAIN;
+    }
+    code = es__helper_check(wait->helper);
+    if (code != ES_EAGAIN) {
+        es__wait_delist(wait);
+    }
+    return code;
 }

@@ -147,22 +147,6 @@ int es__prim_monitor_wait(es__prim_monitor_t *monitor, int64_t timeout_ns, es_ca
     return count > 0 ? 0 : ES_ETIMEDOUT;
 }
 
-static void enlist(es__prim_monitor_t *monitor, es__wait_t *wait) {
-    wait->next = monitor->waits;
-    wait->link = &monitor->waits;
-    if (wait->next != NULL) {
-        wait->next->link = &wait->next;
-    }
-    monitor->waits = wait;
-}
-
-static void delist(es__wait_t *wait) {
-    *wait->link = wait->next;
-    if (wait->next != NULL) {
-        wait->next->link = wait->link;
-    }
-}
-
 int es__prim_wait_begin(es__prim_monitor_t *monitor, es__wait_t *wait, es__hold_t *hold,
                         es__bytes_t bytes, es_lock_kind_t kind, int is_fair) {
     es__helper_t *helper = NULL;
@@ -185,26 +169,12 @@ int es__prim_wait_begin(es__prim_monitor_t *monitor, es__wait_t *wait, es__hold_
         wait->watch = hold->native;
         wait->manner = ES__WAIT_TELLS;
     }
-    enlist(monitor, wait);
+    es__wait_enlist(&monitor->waits, wait);
     return 0;
 }
 
-int es__prim_wait_check(es__prim_monitor_t *monitor, es__wait_t *wait) {
-    int code;
-
-    (void)monitor;
-    if (wait->manner != ES__WAIT_GRANTS) {
-        return wait->is_due ? 0 : ES_EAGAIN;
-    }
-    code = es__helper_check(wait->helper);
-    if (code != ES_EAGAIN) {
-        delist(wait);
-    }
-    return code;
-}
-
 int es__prim_wait_end(es__prim_monitor_t *monitor, es__wait_t *wait) {
-    delist(wait);
+    es__wait_delist(wait);
     if (wait->manner == ES__WAIT_TELLS && wait->hold->native == wait->watch) {
         (void)change(monitor->queue, (uintptr_t)wait->watch, EVFILT_VNODE, EV_DELETE, 0);
     }

@@ -41,6 +41,23 @@ int es__helper_begin(es__hold_t *hold, es__bytes_t bytes, es_lock_kind_t kind,
 int es__helper_check(es__helper_t *helper); /* as es__prim_wait_check */
 int es__helper_end(es__helper_t *helper);   /* as es__prim_wait_end */
 
+/* A monitor's waits, newest first. */
+static inline void es__wait_enlist(es__wait_t **waits, es__wait_t *wait) {
+    wait->next = *waits;
+    wait->link = waits;
+    if (wait->next != NULL) {
+        wait->next->link = &wait->next;
+    }
+    *waits = wait;
+}
+
+static inline void es__wait_delist(es__wait_t *wait) {
+    *wait->link = wait->next;
+    if (wait->next != NULL) {
+        wait->next->link = wait->link;
+    }
+}
+
 /* lock_cancel.c: readable once it is set. */
 int es__cancel_fd(const es_cancel_t *cancel);
 
