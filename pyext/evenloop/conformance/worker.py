@@ -156,16 +156,16 @@ def add_leftovers(observed: Json, trial: Trial) -> Json:
     reports = trial.take_errors()
     if reports:
         extra["exception handler"] = reports
-    left = leftovers()
+    left = leftovers(THREADS_S * max(1.0, trial.scale))
     if left:
         extra["left behind"] = left
     return {"observed": observed, **extra} if extra else observed
 
 
-def leftovers() -> list[Json]:
+def leftovers(grace: float) -> list[Json]:
     """Threads that go on after the end, and standard streams that were closed."""
     left: list[Json] = []
-    deadline = time.monotonic() + THREADS_S
+    deadline = time.monotonic() + grace
     for thread in threading.enumerate():
         if thread is threading.current_thread():
             continue
