@@ -11,7 +11,8 @@ it. On Linux the table is asked live, and a file that is of the very Python that
 the same.
 
 Answers are kept in a portable form: a system error is known by its name, not by its number or by
-the system's own words, a method without its class, and a socket without its protocol's number.
+the system's own words, a method without its class, a socket without its protocol's number, and
+CPython's C without its lines and its types of numbers.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ def portable(answer: Any) -> Any:
 
 def _portable(part: Any) -> Any:
     if isinstance(part, str):
+        part = re.sub(r"(?<=\(_ssl\.c):\d+|(?<= to C )(int|long|ssize_t)\b", "", part)
         part = re.sub(r", proto=\d+|, laddr=\('0\.0\.0\.0', 0\)", "", part)
         part = re.sub(r"\b(?:\w+\.)+(\w+\(\) (?:takes|missing|got))", r"\1", part)
         return re.sub(

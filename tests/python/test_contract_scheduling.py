@@ -708,12 +708,6 @@ def test_task_class_is_looked_up_at_every_call(loop, run, monkeypatch):
 # -- the end of the interpreter ------------------------------------------------------------------
 
 
-@differs(
-    from_=PROACTOR,
-    what="a transport that is still open when the interpreter ends",
-    they="prints `Event loop is closed` or a ValueError from `__del__`",
-    evenloop="warns with ResourceWarning and is closed",
-)
 def test_open_transport_at_exit_gives_a_resource_warning_and_nothing_else(tmp_path):
     """D52 and point 29."""
     source = """

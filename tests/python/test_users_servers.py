@@ -9,7 +9,7 @@ import socket
 
 import pytest
 import support
-from differences import PROACTOR, UVLOOP, differs
+from differences import UVLOOP, differs
 from support import Recorder
 
 
@@ -171,12 +171,6 @@ def test_server_made_by_hand_with_nothing_can_be_closed(loop, run):
     run(main())
 
 
-@differs(
-    from_=PROACTOR,
-    what="a connection to a server that has just been made",
-    they="is accepted a turn late",
-    evenloop="is accepted in the next turn",
-)
 def test_server_accepts_in_the_turn_after_it_was_made(loop, run):
     """C025: whoever connected while create_server() returned is served in the next turns."""
 
