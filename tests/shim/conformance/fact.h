@@ -36,6 +36,7 @@ struct fact {
 /* The areas; each ends with a fact without a name. */
 extern fact_t error_facts[];
 extern fact_t lock_facts[];
+extern fact_t lock_process_facts[];
 extern fact_t socket_facts[];
 
 /* Adds a line. A line too many ends the fact as failed. */

@@ -10,12 +10,13 @@
  * Exit code: 0 all is well, 1 something is not, 2 wrong usage or a file that cannot be written.
  */
 #include "fact.h"
+#include "lock_process_facts.h"
 
 #include <string.h>
 
 enum { FACTS_MAX = 128 };
 
-static fact_t *const areas[] = {error_facts, lock_facts, socket_facts};
+static fact_t *const areas[] = {error_facts, lock_facts, lock_process_facts, socket_facts};
 
 typedef struct options {
     const char *output;
@@ -121,7 +122,11 @@ int main(int argc, char **argv) {
     options_t options = {NULL, NULL, false};
     fact_t *chosen[FACTS_MAX];
     size_t count;
+    int code = lock_child(argc, argv);
 
+    if (code >= 0) {
+        return code;
+    }
     if (read_options(argc, argv, &options) != 0) {
         return 2;
     }
