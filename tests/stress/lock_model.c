@@ -117,6 +117,8 @@ static void collect(void) {
         if (code != REAL_RUNS) {
             supervisor.is_running[slot] = 0;
             if (code != 0) {
+                /* Said in any case: the marks it left may be what others complained of first. */
+                (void)printf("lock-model: process %d ended with code %d\n", slot, code);
                 record_violation(supervisor.record, slot, VIOLATION_CRASH,
                                  "process %d ended by itself with code %d", slot, code);
             }

@@ -403,7 +403,7 @@ static int find_hold(es_lock_kind_t kind) {
 
 static void upgrade(void) {
     int index = find_hold(ES_LOCK_SHARED);
-    hold_t *hold = &worker.holds[index];
+    hold_t *hold;
     int code;
 
     if (index < 0) {
@@ -414,6 +414,7 @@ static void upgrade(void) {
         start_convert(index);
         return;
     }
+    hold = &worker.holds[index];
     code = convert_blocking(hold);
     note("upgrade", hold, ES_LOCK_EXCLUSIVE, code);
     if (code == 0) {
@@ -424,12 +425,13 @@ static void upgrade(void) {
 
 static void downgrade(void) {
     int index = find_hold(ES_LOCK_EXCLUSIVE);
-    hold_t *hold = &worker.holds[index];
+    hold_t *hold;
     int code;
 
     if (index < 0) {
         return;
     }
+    hold = &worker.holds[index];
     record_downgrading(worker.record, worker.slot, &hold->target);
     hold->kind = ES_LOCK_SHARED;
     code = es_lock_convert(hold->lock, ES_LOCK_SHARED, 0, NULL);
