@@ -261,11 +261,29 @@ class _Lock:
                 failure = RuntimeError("the lock belongs to the parent of this forked process")
         except OSError as error:
             failure = _named(error, self._path)
+        self._forget()
+        if failure is not None:
+            raise failure
+
+    def detach(self) -> int:
+        """Hand the lock over to a file descriptor, and return that; this object holds it no more.
+
+        The lock lives until the descriptor and every copy of it is closed: a child process that
+        inherits one (`pass_fds`) keeps it. On Windows and the BSDs, where a lock belongs to its
+        process, and with `unlink`: OSError with ENOTSUP, and the lock stays held.
+        """
+        held = self._mine()
+        try:
+            descriptor = held.detach()
+        except OSError as error:
+            raise _named(error, self._path) from None
+        self._forget()
+        return descriptor
+
+    def _forget(self) -> None:
         self._held = self._holder = None
         _holding.pop(id(self), None)
         self._turn.release()
-        if failure is not None:
-            raise failure
 
     def _refuse_self_deadlock(self, holder: object) -> None:
         """A wait without end for what only the waiter itself could give up is an error instead."""

@@ -32,7 +32,8 @@ Run a command while holding the lock of FILE, which is made if there is none.
   -n, --nonblock            fail rather than wait
   -w, --timeout SECONDS     wait for a limited amount of time
   -E, --conflict-exit-code NUMBER  exit code after conflict or timeout (1)
-  -o, --close, -F, --no-fork  for flock's sake: the lock is never handed down to the command
+  -o, --close               let the command not inherit the lock; on Windows it never does
+  -F, --no-fork             become the command instead of starting it
   -c, --command COMMAND     (after FILE) have the shell run a string
       --fair                be served in the order of arrival
       --compat KIND         flock, fcntl or byte0: a lock that other programs know
@@ -73,6 +74,8 @@ class Order:
     fair: bool = False
     compat: Any = None
     verbose: bool = False
+    close: bool = False
+    no_fork: bool = False
 
 
 def say(text: str) -> None:
@@ -122,6 +125,8 @@ def parse(arguments: list[str]) -> Order:
     order = Order("", [])
     for name, value in options:
         apply(order, name, value)
+    if order.close and order.no_fork:
+        fail(EX_USAGE, "the --no-fork and --close options are incompatible")
     if not rest:
         fail(EX_USAGE, "not enough arguments", hint=True)
     order.path, rest = rest[0], rest[1:]
@@ -162,8 +167,10 @@ def apply(order: Order, name: str, value: str) -> None:
         order.timeout = seconds_of(value)
     elif name in ("-E", "--conflict-exit-code"):
         order.conflict = exit_code_of(value)
-    elif name in ("-o", "--close", "-F", "--no-fork"):
-        pass  # the lock stays here, and ends with the command
+    elif name in ("-o", "--close"):
+        order.close = True
+    elif name in ("-F", "--no-fork"):
+        order.no_fork = True
     elif name == "--fair":
         order.fair = True
     elif name == "--verbose":
@@ -216,13 +223,28 @@ def shell_line(command: str) -> list[str]:
     return [os.environ.get("SHELL") or "/bin/sh", "-c", command]
 
 
-def run(order: Order) -> int:
+def hand_over(lock: BlockingFileLock) -> tuple[int, ...]:
+    """The descriptor that the lock lives with from now on; none where it stays this process's."""
+    try:
+        return (lock.detach(),)
+    except OSError as error:
+        if error.errno != errno.ENOTSUP:
+            raise
+        return ()
+
+
+def run(order: Order, descriptors: tuple[int, ...]) -> int:
     """Run the command, and return what flock would end with."""
     command = shell_line(order.command[0]) if order.shell else order.command
     if order.verbose:
         say(f"executing {command[0]}")
     try:
-        with subprocess.Popen(command) as process:
+        if order.no_fork and os.name == "posix":
+            for descriptor in descriptors:
+                os.set_inheritable(descriptor, True)
+            os.execvp(command[0], command)
+        inherited = () if order.close else descriptors
+        with subprocess.Popen(command, pass_fds=inherited) as process:
             status = process.wait()
     except OSError as error:
         code = EX_OSERR if error.errno == errno.ENOMEM else EX_UNAVAILABLE
@@ -236,9 +258,10 @@ def main(arguments: list[str]) -> NoReturn:
     if os.name == "posix":
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # as every other program's, the command's, too
     lock = None if order.unlock else take(order)
+    descriptors = () if lock is None else hand_over(lock)
     try:
-        code = run(order)
+        code = run(order, descriptors)
     finally:
-        if lock is not None:
+        if lock is not None and lock.locked():
             lock.release()
     raise SystemExit(code)

@@ -102,6 +102,19 @@ static PyObject *held_release(PyObject *op, PyObject *unused) {
     return PyBool_FromLong(code == 0);
 }
 
+static PyObject *held_detach(PyObject *op, PyObject *unused) {
+    (void)unused;
+    ev_held_lock_t *self = (ev_held_lock_t *)op;
+    es_lock_t *lock = ev_held_lock_take(self);
+    if (lock == NULL) {
+        return NULL;
+    }
+    intptr_t descriptor = -1;
+    int code = es_lock_detach(lock, &descriptor);
+    ev_held_lock_put(self, code == 0 ? NULL : lock);
+    return code == 0 ? PyLong_FromSsize_t(descriptor) : ev_lock_error_set(held_state(op), code);
+}
+
 /* Does something with a lock that stays held. */
 static PyObject *use_held(PyObject *op, int (*use)(es_lock_t *lock)) {
     ev_held_lock_t *self = (ev_held_lock_t *)op;
@@ -194,6 +207,8 @@ static PyMethodDef held_methods[] = {
     EV_METHOD_NOARGS(
         "release", held_release,
         "Release the lock; the object is of no more use. False: it stays the parent's."),
+    EV_METHOD_NOARGS("detach", held_detach,
+                     "Give the lock to its descriptor, which becomes the caller's to close."),
     {"convert", held_convert, METH_O,
      PyDoc_STR("convert($self, kind, /)\n--\n\nMake it shared or exclusive without waiting.")},
     EV_METHOD_NOARGS("verify", held_verify, "OSError with ESTALE if the lock or its path is lost."),

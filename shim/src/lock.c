@@ -362,16 +362,53 @@ int es_lock_verify(es_lock_t *lock) {
     return code == ES_EAGAIN || code == ES_EBADF ? refuse(ES_ESTALE, "es_lock_verify") : code;
 }
 
+static int check_detach(const es_lock_t *lock) {
+    if (lock == NULL) {
+        return refuse(ES_EINVAL, "es_lock_detach");
+    }
+    if (is_foreign(lock->generation)) {
+        return refuse(ES_EFORKED, "es_lock_detach");
+    }
+    if (lock->kind == 0) {
+        return refuse(ES_ESTALE, "es_lock_detach");
+    }
+    return (lock->file->flags & ES_LOCK_UNLINK_ON_RELEASE) != 0
+               ? refuse(ES_ENOTSUP, "es_lock_detach")
+               : 0;
+}
+
+static void forget(es_lock_t *lock) {
+    es_lockfile_t *file = lock->file;
+    int owns_file = lock->owns_file;
+
+    free_lock(lock);
+    if (owns_file) {
+        drop_file(file);
+    }
+    drop_file(file);
+}
+
+int es_lock_detach(es_lock_t *lock, intptr_t *descriptor) {
+    int code = check_detach(lock);
+
+    assert(descriptor != NULL);
+    if (code == 0) {
+        code = es__prim_hold_detach(&lock->hold, descriptor);
+    }
+    if (code == 0) {
+        forget(lock);
+    }
+    return code;
+}
+
 int es_lock_release(es_lock_t *lock) {
-    es_lockfile_t *file;
-    int owns_file;
+    const es_lockfile_t *file;
     int code = 0;
 
     if (lock == NULL) {
         return refuse(ES_EINVAL, "es_lock_release");
     }
     file = lock->file;
-    owns_file = lock->owns_file;
     if (is_foreign(lock->generation)) {
         code = refuse(ES_EFORKED, "es_lock_release");
     } else {
@@ -382,10 +419,6 @@ int es_lock_release(es_lock_t *lock) {
         lock->kind = 0;
         (void)es__lock_retreat(lock);
     }
-    free_lock(lock);
-    if (owns_file) {
-        drop_file(file);
-    }
-    drop_file(file);
+    forget(lock);
     return code;
 }

@@ -6,6 +6,7 @@ from __future__ import annotations
 import _thread
 import asyncio
 import errno
+import os
 import threading
 
 import pytest
@@ -232,3 +233,30 @@ def test_waits_leave_few_descriptors(path):
     for _ in range(5):
         all_at_once()
     assert support.descriptors() <= before + 4 * 5  # four monitors are kept for the next
+
+
+@pytest.mark.absent("locks-stay-with-their-process-on-windows", "windows")
+def test_detached_lock_lives_with_its_descriptor(path):
+    lock = BlockingFileLock(path, timeout=0)
+    lock.acquire()
+    descriptor = lock.detach()
+    assert not lock.locked()
+    assert not os.get_inheritable(descriptor)
+    with pytest.raises(BlockingIOError):
+        lock.acquire()
+    os.close(descriptor)
+    lock.acquire()
+    lock.release()
+    with pytest.raises(RuntimeError, match="Lock is not acquired"):
+        lock.detach()
+
+
+def test_lock_that_cannot_be_detached_stays_held(path):
+    """`unlink` promises to remove the file while the lock is released; a descriptor cannot."""
+    lock = BlockingFileLock(path, timeout=0, unlink=True)
+    with lock:
+        with pytest.raises(OSError) as caught:
+            lock.detach()
+        assert caught.value.errno == errno.ENOTSUP
+        assert lock.locked()
+    assert not os.path.exists(path)

@@ -109,6 +109,69 @@ def test_it_waits_for_the_lock(path):
     assert f"evenloop lock: executing {sys.executable}" in err
 
 
+# The command, and a process that it leaves behind when its standard input ends.
+LEAVE = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], close_fds=False)
+print("on", flush=True)
+"""
+STAY = "import os, sys; print(os.getpid(), flush=True); sys.stdin.read()"
+
+
+def start(*args):
+    return subprocess.Popen(
+        [sys.executable, "-m", "evenloop", "lock", *map(str, args)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=support.child_environment(),
+    )
+
+
+def is_free(path):
+    lock = BlockingFileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except BlockingIOError:
+        return False
+    lock.release()
+    return True
+
+
+@pytest.mark.absent("locks-stay-with-their-process-on-windows", "windows")
+def test_the_command_keeps_the_lock_of_a_tool_that_is_killed(path):
+    with start(path, *python(STAY)) as tool:
+        tool.stdout.readline()
+        tool.kill()
+        tool.wait(support.LIMIT)
+        assert not is_free(path)
+        tool.stdin.close()
+        with BlockingFileLock(path, timeout=support.LIMIT):
+            pass
+
+
+@pytest.mark.absent("locks-stay-with-their-process-on-windows", "windows")
+@pytest.mark.parametrize(("options", "kept"), [([], True), (["-o"], False), (["--close"], False)])
+def test_what_the_command_leaves_behind_keeps_the_lock_unless_it_is_closed(path, options, kept):
+    with start(*options, path, *python(LEAVE)) as tool:
+        assert tool.stdout.readline() == "on\n"
+        assert tool.wait(support.LIMIT) == 0
+        assert is_free(path) is not kept
+        tool.stdin.close()
+        with BlockingFileLock(path, timeout=support.LIMIT):
+            pass
+
+
+@pytest.mark.absent("locks-stay-with-their-process-on-windows", "windows")
+def test_no_fork_becomes_the_command(path):
+    with start("-F", path, *python(STAY)) as tool:
+        assert int(tool.stdout.readline()) == tool.pid
+        assert not is_free(path)
+        tool.stdin.close()
+        assert tool.wait(support.LIMIT) == 0
+    assert is_free(path)
+
+
 def test_verbose_tells_why_there_was_no_lock(path):
     with another_process(path) as other:
         assert other("acquire") == "exclusive"
@@ -133,6 +196,7 @@ def test_verbose_tells_why_there_was_no_lock(path):
         (["--bogus", "FILE", "x"], 64, "option --bogus not recognized"),
         (["-c", "FILE"], 64, "option -c not recognized"),
         (["FILE", "-c"], 64, "-c requires exactly one command argument"),
+        (["-F", "-o", "FILE", "x"], 64, "the --no-fork and --close options are incompatible"),
         (["FILE", "-c", "a", "b"], 64, "-c requires exactly one command argument"),
         (["--compat", "lockf", "FILE", "x"], 64, "invalid kind of lock: 'lockf'"),
         (["missing/FILE", "x"], 66, "cannot open lock file missing/FILE: No such file"),
@@ -167,6 +231,11 @@ def test_exit_codes_are_those_of_flock(tmp_path):
         ["FILE", "/no/such/command"],
         ["FILE", "-c", "a", "b"],
         ["-c", "FILE"],
+        ["-F", "FILE", "sh", "-c", "exit 5"],
+        ["-F", "FILE", "-c", "exit 6"],
+        ["-F", "FILE", "/no/such/command"],
+        ["-o", "FILE", "true"],
+        ["-o", "-F", "FILE", "true"],
         [],
     ):
         theirs = subprocess.run([program, *arguments], cwd=tmp_path, capture_output=True)

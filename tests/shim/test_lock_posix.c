@@ -403,6 +403,62 @@ static void a_lack_of_descriptors_is_told_and_loses_nothing(void **state) {
     es_lockfile_close(file);
 }
 
+static void a_detached_lock_lives_as_long_as_its_descriptor(void **state) {
+    es_lockfile_t *file = open_with(ES_LOCK_CREATE);
+    es_lock_t *lock = NULL;
+    intptr_t descriptor = -1;
+    int copy;
+
+    (void)state;
+    assert_code(es_lock_try(file, ES_LOCK_EXCLUSIVE, NULL, &lock), 0);
+    assert_code(es_lock_detach(lock, &descriptor), 0);
+    assert_int_not_equal(fcntl((int)descriptor, F_GETFD) & FD_CLOEXEC, 0);
+    copy = dup((int)descriptor);
+    assert_code(probe(file, ES_LOCK_SHARED), ES_EAGAIN);
+    assert_int_equal(close((int)descriptor), 0);
+    assert_code(probe(file, ES_LOCK_SHARED), ES_EAGAIN);
+    assert_int_equal(close(copy), 0);
+    assert_code(probe(file, ES_LOCK_EXCLUSIVE), 0);
+    es_lockfile_close(file);
+}
+
+static void a_detached_lock_stays_with_a_forked_child(void **state) {
+    es_lockfile_t *file = open_with(ES_LOCK_CREATE);
+    es_lock_t *lock = NULL;
+    intptr_t descriptor = -1;
+    pid_t child;
+
+    (void)state;
+    assert_code(es_lock_try(file, ES_LOCK_EXCLUSIVE, NULL, &lock), 0);
+    assert_code(es_lock_detach(lock, &descriptor), 0);
+    child = fork();
+    if (child == 0) {
+        (void)pause();
+        _exit(0);
+    }
+    assert_int_equal(close((int)descriptor), 0);
+    assert_code(probe(file, ES_LOCK_EXCLUSIVE), ES_EAGAIN);
+    finish_off(child);
+    assert_code(probe(file, ES_LOCK_EXCLUSIVE), 0);
+    es_lockfile_close(file);
+}
+
+static void what_cannot_be_detached_stays_as_it_was(void **state) {
+    es_lockfile_t *file = open_with(ES_LOCK_CREATE | ES_LOCK_UNLINK_ON_RELEASE);
+    es_lock_t *lock = NULL;
+    intptr_t descriptor = -1;
+
+    (void)state;
+    assert_code(es_lock_detach(NULL, &descriptor), ES_EINVAL);
+    assert_code(es_lock_try(file, ES_LOCK_EXCLUSIVE, NULL, &lock), 0);
+    assert_code(es_lock_detach(lock, &descriptor), ES_ENOTSUP);
+    assert_int_equal(descriptor, -1);
+    assert_code(es_lock_verify(lock), 0);
+    assert_code(es_lock_release(lock), 0);
+    assert_int_equal(access(path, F_OK), -1);
+    es_lockfile_close(file);
+}
+
 static void an_unlinked_file_stays_locked(void **state) {
     es_lockfile_t *file = open_with(ES_LOCK_CREATE);
     es_lock_t *lock = NULL;
@@ -430,6 +486,9 @@ int main(void) {
         WITH_FOLDER(odd_files_are_refused),
         WITH_FOLDER(no_lock_takes_a_standard_stream),
         WITH_FOLDER(a_lack_of_descriptors_is_told_and_loses_nothing),
+        WITH_FOLDER(a_detached_lock_lives_as_long_as_its_descriptor),
+        WITH_FOLDER(a_detached_lock_stays_with_a_forked_child),
+        WITH_FOLDER(what_cannot_be_detached_stays_as_it_was),
         WITH_FOLDER(an_unlinked_file_stays_locked),
     };
 

@@ -139,6 +139,14 @@ ES_API int es_lock_verify(es_lock_t *lock);
  * forked child, where it only frees. A conversion of it must be over. */
 ES_API int es_lock_release(es_lock_t *lock);
 
+/* Gives the lock to the descriptor it was taken with, which becomes the caller's, and frees the
+ * object: the lock lives until that descriptor and all duplicates of it are closed, so that a child
+ * process that inherits one keeps it (the descriptor itself is closed on exec). A hand-over, not a
+ * release: nothing is removed or unlocked. ES_ENOTSUP, and the lock stays as it was, where a lock
+ * belongs to the process that took it: Windows, the BSDs, and with ES_LOCK_UNLINK_ON_RELEASE.
+ * ES_EINVAL for NULL. */
+ES_API int es_lock_detach(es_lock_t *lock, intptr_t *descriptor);
+
 /* ---- Ending a blocking call ----------------------------------------------------------------- */
 
 /* es_cancel_set may be called from any thread, and on Unix from a signal handler; it stays set, so

@@ -8,6 +8,7 @@
 
 #define ES__LOCK_SPLITS   1
 #define ES__LOCK_UPGRADES 1
+#define ES__LOCK_DETACHES 0
 #define ES__LOCK_QUEUES   0 /* a blocking fcntl would wait for the process, not for the owner */
 
 /* Of ES__LOCK_QUEUES only. */

@@ -7,6 +7,7 @@
 
 #define ES__LOCK_SPLITS   1
 #define ES__LOCK_UPGRADES 1
+#define ES__LOCK_DETACHES 1
 #define ES__LOCK_QUEUES   1
 
 #define ES__OFD_SETLK     F_OFD_SETLK

@@ -7,6 +7,8 @@
  * with threads. Breaks if a hold moves or is freed while it is in the list. */
 #include "lock_posix.h"
 
+#include "error_internal.h"
+
 #include <assert.h>
 #include <errno.h>
 
@@ -67,6 +69,18 @@ int es__prim_hold_open(intptr_t base, const char *path, uint32_t flags, int mode
     }
     hold->native = fd;
     enlist(hold);
+    return 0;
+}
+
+int es__prim_hold_detach(es__hold_t *hold, intptr_t *native) {
+    assert(hold->native != ES__NATIVE_NONE);
+    if (!ES__LOCK_DETACHES) {
+        return es__refuse(ES_ENOTSUP, ES_OP_LOCK, "es_lock_detach");
+    }
+    delist(hold);
+    es__lock_forget(hold);
+    *native = hold->native;
+    hold->native = ES__NATIVE_NONE;
     return 0;
 }
 

@@ -7,6 +7,7 @@
  * lock_flags.h of the leaf has constants:
  *   ES__LOCK_SPLITS    part of a locked range may be freed (Unix); else only exactly what was taken
  *   ES__LOCK_UPGRADES  a shared lock can become exclusive in one step
+ *   ES__LOCK_DETACHES  (Unix) a lock belongs to its descriptor and the duplicates of that
  *   ES__LOCK_QUEUES    (Unix) the system's blocking call waits for locks as this leaf means them
  *
  * thread (all): any; two calls on different holds at once. A monitor and its waits belong to one
@@ -56,10 +57,13 @@ void es__prim_lock_close(intptr_t native);
  *   pre:    `base` comes from one of the two above, and path is what was opened, or NULL; or `base`
  *           is ES__NATIVE_NONE: whatever the path names now is opened.
  *   post:   the hold is known to the leaf until it is closed; it must stay in place.
+ * es__prim_hold_detach: the descriptor of the hold leaves it, with its locks; the hold is closed.
+ *   errors: ES_ENOTSUP locks belong to the process; the hold is as before.
  * es__prim_hold_close: frees every lock of the hold; on Unix a forked child closes its copy by
  *           itself, so that a parent's crash frees its locks although children live on.
  *   post:   waiters elsewhere have been told.                                                   */
 int es__prim_hold_open(intptr_t base, const char *path, uint32_t flags, int mode, es__hold_t *hold);
+int es__prim_hold_detach(es__hold_t *hold, intptr_t *native);
 void es__prim_hold_close(es__hold_t *hold);
 
 /* es__prim_lock_identity, _at: which file is open there; which one the path names now.

@@ -181,6 +181,13 @@ int es__prim_hold_open(intptr_t base, const char *path, uint32_t flags, int mode
                                    : open_path(path, flags, &hold->native);
 }
 
+/* "The child process is not granted access" (LockFileEx, on inherited handles). */
+int es__prim_hold_detach(es__hold_t *hold, intptr_t *native) {
+    (void)hold;
+    (void)native;
+    return es__refuse(ES_ENOTSUP, ES_OP_LOCK, "es_lock_detach");
+}
+
 void es__prim_hold_close(es__hold_t *hold) {
     (void)es__sys.CloseHandle((HANDLE)hold->native);
     hold->native = ES__NATIVE_NONE;
