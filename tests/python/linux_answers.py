@@ -98,8 +98,13 @@ def packed(rows: dict[tuple[str, str], Any]) -> list[Any]:
     return [[json.loads(text), *labels] for text, labels in by_answer.items()]
 
 
+def row_of(label: str | tuple[str, str]) -> str:
+    """The row of a row's name, or of a row and a state."""
+    return label if isinstance(label, str) else label[0]
+
+
 class Recorded:
-    """The answers of a version: that of its file, else those of BASE."""
+    """The answers of a version: those of its file, which has whole rows, else those of BASE."""
 
     def __init__(self, version: str) -> None:
         self.python = ""
@@ -108,10 +113,14 @@ class Recorded:
             file = json.loads(path_of(each).read_text("utf-8"))
             self.python = file["python"]
             for group, answers in file["answers"].items():
-                known = self._answers.setdefault(group, {})
+                said: dict[Any, Any] = {}
                 for answer, *labels in answers:
                     for label in labels:
-                        known[label if isinstance(label, str) else tuple(label)] = answer
+                        said[label if isinstance(label, str) else tuple(label)] = answer
+                rows = {row_of(label) for label in said}
+                before = self._answers.get(group, {})
+                kept = {label: before[label] for label in before if row_of(label) not in rows}
+                self._answers[group] = kept | said
 
     def answer(self, group: str, row: str, state: str) -> Any:
         """What Linux said; KeyError if it was not asked."""
@@ -138,20 +147,26 @@ def write(answers: Answers) -> None:
 
 
 def unlike(base: Recorded, answers: Answers) -> Answers:
-    """The answers that differ from those of another version, in all states of their rows."""
+    """The rows, in all of their states, in which an answer is not that of another version."""
     kept: Answers = {}
-    for group, rows in answers.items():
-        rest = {}
-        for (row, state), answer in rows.items():
-            try:
-                same = base.answer(group, row, state) == answer
-            except KeyError:
-                same = False
-            if not same:
-                rest[row, state] = answer
+    for group, asked in answers.items():
+        rows = {
+            row
+            for (row, state), answer in asked.items()
+            if not says(base, group, row, state, answer)
+        }
+        rest = {key: answer for key, answer in asked.items() if key[0] in rows}
         if rest:
             kept[group] = rest
     return kept
+
+
+def says(record: Recorded, group: str, row: str, state: str, answer: Any) -> bool:
+    """Whether this is the recorded answer."""
+    try:
+        return bool(record.answer(group, row, state) == answer)
+    except KeyError:
+        return False
 
 
 # -- odd addresses and descriptors (tests/fuzz) ----------------------------------------------------

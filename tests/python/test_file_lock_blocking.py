@@ -7,6 +7,7 @@ import _thread
 import asyncio
 import errno
 import os
+import signal
 import threading
 
 import pytest
@@ -135,7 +136,15 @@ def test_of_two_threads_that_release_at_once_one_is_refused(path):
             pass
 
 
-def test_an_interrupted_wait_has_no_lock(path):
+@pytest.fixture
+def ctrl_c():
+    """SIGINT interrupts, also in a job in the background, which inherits that it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupted_wait_has_no_lock(path, ctrl_c):
     reader = BlockingFileLock(path, shared=True)
     reader.acquire()
 
