@@ -30,6 +30,8 @@ def against_record(kind):
 
 @pytest.mark.parametrize("name", FUZZERS)
 def test_the_loops_agree_on_odd(name):
-    if sys.platform == "linux":
+    live = sys.platform == "linux"
+    if live:
         FUZZERS[name]()
-    against_record(name)
+    if not live or linux_answers.fuzz_path().exists():  # kept for the versions that Windows has
+        against_record(name)
