@@ -71,16 +71,29 @@ class LockOwner(NamedTuple):
 
 def lock_capabilities(path: str | bytes | os.PathLike[Any]) -> frozenset[Capability]:
     """What locks can do on the file system of `path`, a file or a folder."""
-    try:
+    with _Naming(path):
         found = _core.lock_capabilities(os.fsencode(path))
-    except OSError as error:
-        raise _named(error, path) from None
     return frozenset(name for name, bit in _CAPABILITIES.items() if found & bit)
 
 
-def _named(error: OSError, path: object) -> OSError:
-    error.filename = path
-    return error
+class _Naming:
+    """`with _Naming(path):` gives the path to an OSError that leaves the block."""
+
+    def __init__(self, path: object) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(exc, OSError):
+            exc.filename = self._path
+            exc.__suppress_context__ = True
 
 
 def _os_error(number: int, path: object) -> OSError:
@@ -115,6 +128,7 @@ class _Lock:
         record: bool = False,
     ) -> None:
         self._path = os.fspath(path)
+        self._naming = _Naming(self._path)
         self._key = os.fsencode(path)
         if b"\0" in self._key:
             raise ValueError("embedded null byte")
@@ -172,31 +186,28 @@ class _Lock:
 
         The record is a note that outlives its lock: `owner().is_alive()` tells more.
         """
-        try:
+        with self._naming:
             found = _core.read_lock_owner(self._key)
-        except OSError as error:
-            raise _named(error, self._path) from None
         return None if found is None else LockOwner(*found)
 
     def verify(self) -> None:
         """Raise OSError (ESTALE) if the lock is lost, or its path another file's by now."""
-        try:
+        with self._naming:
             self._mine().verify()
-        except OSError as error:
-            raise _named(error, self._path) from None
 
     def downgrade(self) -> None:
         """Make the exclusive lock shared, at once; no writer gets between."""
-        try:
+        with self._naming:
             self._mine().convert(_core.LOCK_SHARED)
-        except OSError as error:
-            raise _named(error, self._path) from None
 
     def _new_turn(self) -> Any:
         """A lock among those who share this object."""
         raise NotImplementedError
 
     # -- for the two forms -----------------------------------------------------------------------
+
+    def _limit(self, timeout: float | None) -> int:
+        return self._timeout_ns if timeout is _DEFAULT else _timeout_ns(timeout)
 
     def _mine(self) -> _core.HeldLock:
         if self._held is None:
@@ -205,9 +216,9 @@ class _Lock:
             raise RuntimeError("Lock is being upgraded.")
         return self._held
 
-    def _open(self, *, wait: bool) -> _core.HeldLock | _core.LockFile:
-        """The lock; or, if somebody else has it, the file to wait for."""
-        return _core.open_lock(
+    def _open(self, holder: object, timeout_ns: int) -> _core.HeldLock | _core.LockFile:
+        """The lock; or, if somebody else has it and waiting makes sense, the file to wait for."""
+        found = _core.open_lock(
             self._key,
             self._flags,
             self._mode,
@@ -215,13 +226,29 @@ class _Lock:
             self._offset,
             self._size,
             # Others of this process who wait come first, and with `fair` everybody does.
-            wait and (self._fair or self._key in _lock_waiting.in_line),
+            timeout_ns != 0 and (self._fair or self._key in _lock_waiting.in_line),
         )
+        if isinstance(found, _core.LockFile):
+            if timeout_ns == 0:
+                raise _os_error(errno.EAGAIN, self._path)
+            if timeout_ns == _FOREVER:
+                self._refuse_self_deadlock(holder)
+        return found
 
     def _begin(self, file: _core.LockFile, timeout_ns: int) -> _lock_waiting.Begin:
         return lambda monitor, over: monitor.start(
             file, self._kind, self._offset, self._size, timeout_ns, over
         )
+
+    def _upgrades_at_once(self, held: _core.HeldLock, timeout_ns: int) -> bool:
+        """Makes it exclusive, unless that has to wait and may."""
+        try:
+            held.convert(_core.LOCK_EXCLUSIVE)
+        except BlockingIOError:
+            if timeout_ns == 0:
+                raise
+            return False
+        return True
 
     def _begin_upgrade(self, held: _core.HeldLock, timeout_ns: int) -> _lock_waiting.Begin:
         return lambda monitor, over: monitor.start_upgrade(held, timeout_ns, over)
@@ -260,10 +287,11 @@ class _Lock:
             if not held.release():
                 failure = RuntimeError("the lock belongs to the parent of this forked process")
         except OSError as error:
-            failure = _named(error, self._path)
+            failure = error
         self._forget()
         if failure is not None:
-            raise failure
+            with self._naming:
+                raise failure
 
     def detach(self) -> int:
         """Hand the lock over to a file descriptor, and return that; this object holds it no more.
@@ -272,11 +300,8 @@ class _Lock:
         inherits one (`pass_fds`) keeps it. On Windows and the BSDs, where a lock belongs to its
         process, and with `unlink`: OSError with ENOTSUP, and the lock stays held.
         """
-        held = self._mine()
-        try:
-            descriptor = held.detach()
-        except OSError as error:
-            raise _named(error, self._path) from None
+        with self._naming:
+            descriptor = self._mine().detach()
         self._forget()
         return descriptor
 
@@ -358,15 +383,13 @@ class FileLock(_Lock):
         A task that is cancelled meanwhile does not hold it. A task that would wait for itself,
         without a timeout, gets OSError with EDEADLK.
         """
-        timeout_ns = self._timeout_ns if timeout is _DEFAULT else _timeout_ns(timeout)
+        timeout_ns = self._limit(timeout)
         started = time.monotonic_ns()
         task = asyncio.current_task()
         await self._take_turn(task, timeout_ns)
         try:
-            self._hold(await self._wait(task, started, timeout_ns), task)
-        except OSError as error:
-            self._turn.release()
-            raise _named(error, self._path) from None
+            with self._naming:
+                self._hold(await self._wait(task, started, timeout_ns), task)
         except BaseException:
             self._turn.release()
             raise
@@ -380,22 +403,16 @@ class FileLock(_Lock):
         raises, the shared lock is held as before.
         """
         held = self._mine()
-        timeout_ns = self._timeout_ns if timeout is _DEFAULT else _timeout_ns(timeout)
-        try:
-            try:
-                held.convert(_core.LOCK_EXCLUSIVE)
-            except BlockingIOError:
-                if timeout_ns == 0:
-                    raise
-                self._upgrading = True
+        timeout_ns = self._limit(timeout)
+        with self._naming:
+            if not self._upgrades_at_once(held, timeout_ns):
                 room = _lock_waiting.room_of(asyncio.get_running_loop())
+                self._upgrading = True
                 try:
                     await room.wait(self._begin_upgrade(held, timeout_ns), _downgrade)
                 finally:
                     self._upgrading = False
             self._write_record(held, _downgrade)
-        except OSError as error:
-            raise _named(error, self._path) from None
 
     async def __aenter__(self) -> None:
         # As asyncio.Lock: a lock has nothing to give.
@@ -429,19 +446,13 @@ class FileLock(_Lock):
             self._queued -= 1
 
     async def _wait(self, task: object, started: int, timeout_ns: int) -> _core.HeldLock:
-        found = self._open(wait=timeout_ns != 0)
-        while isinstance(found, _core.LockFile):
-            if timeout_ns == 0:
-                raise _os_error(errno.EAGAIN, self._path)
-            if timeout_ns == _FOREVER:
-                self._refuse_self_deadlock(task)
+        while isinstance(found := self._open(task, timeout_ns), _core.LockFile):
             room = _lock_waiting.room_of(asyncio.get_running_loop())
             left = _left(started, timeout_ns)
             with _lock_waiting.standing_in_line(self._key):
                 held = await room.wait(self._begin(found, left), _release)
             if self._is_current(held):
                 return held
-            found = self._open(wait=True)
         return found
 
 
@@ -460,15 +471,13 @@ class BlockingFileLock(_Lock):
 
         A thread that would wait for itself, without a timeout, gets OSError with EDEADLK.
         """
-        timeout_ns = self._timeout_ns if timeout is _DEFAULT else _timeout_ns(timeout)
+        timeout_ns = self._limit(timeout)
         started = time.monotonic_ns()
         thread = threading.current_thread()
         self._take_turn(thread, timeout_ns)
         try:
-            self._hold(self._wait(thread, started, timeout_ns), thread)
-        except OSError as error:
-            self._turn.release()
-            raise _named(error, self._path) from None
+            with self._naming:
+                self._hold(self._wait(thread, started, timeout_ns), thread)
         except BaseException:
             self._turn.release()
             raise
@@ -477,21 +486,15 @@ class BlockingFileLock(_Lock):
     def upgrade(self, *, timeout: float | None = _DEFAULT) -> None:
         """Make the shared lock exclusive, as FileLock.upgrade()."""
         held = self._mine()
-        timeout_ns = self._timeout_ns if timeout is _DEFAULT else _timeout_ns(timeout)
-        try:
-            try:
-                held.convert(_core.LOCK_EXCLUSIVE)
-            except BlockingIOError:
-                if timeout_ns == 0:
-                    raise
+        timeout_ns = self._limit(timeout)
+        with self._naming:
+            if not self._upgrades_at_once(held, timeout_ns):
                 self._upgrading = True
                 try:
                     _lock_waiting.wait_blocking(self._begin_upgrade(held, timeout_ns), _downgrade)
                 finally:
                     self._upgrading = False
             self._write_record(held, _downgrade)
-        except OSError as error:
-            raise _named(error, self._path) from None
 
     def __enter__(self) -> None:
         self.acquire()
@@ -516,18 +519,12 @@ class BlockingFileLock(_Lock):
             raise _os_error(errno.ETIMEDOUT, self._path)
 
     def _wait(self, thread: threading.Thread, started: int, timeout_ns: int) -> _core.HeldLock:
-        found = self._open(wait=timeout_ns != 0)
-        while isinstance(found, _core.LockFile):
-            if timeout_ns == 0:
-                raise _os_error(errno.EAGAIN, self._path)
-            if timeout_ns == _FOREVER:
-                self._refuse_self_deadlock(thread)
+        while isinstance(found := self._open(thread, timeout_ns), _core.LockFile):
             left = _left(started, timeout_ns)
             with _lock_waiting.standing_in_line(self._key):
                 held = _lock_waiting.wait_blocking(self._begin(found, left), _release)
             if self._is_current(held):
                 return held
-            found = self._open(wait=True)
         return found
 
 

@@ -128,12 +128,12 @@ static void start_run(el_loop_t *el, el_ready_t *item) {
     ev_endpoint_leave(self);
 }
 
-static void start_drop(el_loop_t *el, el_ready_t *item) {
+void ev_endpoint_start_drop(el_loop_t *el, el_ready_t *item) {
     (void)el;
     of_start(item)->start_queued = false;
 }
 
-static const el_ready_ops_t start_ops = {start_run, start_drop};
+static const el_ready_ops_t start_ops = {start_run, ev_endpoint_start_drop};
 
 void ev_endpoint_begin(ev_endpoint_t *self, PyObject *waiter) {
     self->open = true;

@@ -95,6 +95,8 @@ ev_endpoint_t *ev_endpoint_alloc(ev_loop_t *loop, PyTypeObject *type, const ev_e
                                  PyObject *context);
 /* The engine has its half: joins the loop and queues the start. waiter may be NULL. */
 void ev_endpoint_begin(ev_endpoint_t *self, PyObject *waiter);
+/* What a dropped `start` comes to, whatever its item was to do. */
+void ev_endpoint_start_drop(el_loop_t *el, el_ready_t *item);
 /* Makes the loop's reference fit what the engine may still do. May free self if the caller owns
  * no reference. */
 void ev_endpoint_sync_hold(ev_endpoint_t *self);

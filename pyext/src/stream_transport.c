@@ -45,10 +45,6 @@ static inline PyObject *call_protocol(ev_transport_t *self, PyObject *name, PyOb
     return result;
 }
 
-PyObject *ev_transport_call(ev_transport_t *self, PyObject *name, PyObject *arg) {
-    return call_protocol(self, name, arg);
-}
-
 /* What a stream does as an endpoint ------------------------------------------------------------ */
 
 static ev_transport_t *of(ev_endpoint_t *endpoint) {
@@ -344,12 +340,7 @@ static void pipe_eof_run(el_loop_t *el, el_ready_t *item) {
     ev_endpoint_leave(EV_ENDPOINT(self));
 }
 
-static void pipe_eof_drop(el_loop_t *el, el_ready_t *item) {
-    (void)el;
-    of_start(item)->start_queued = false;
-}
-
-static const el_ready_ops_t pipe_eof_ops = {pipe_eof_run, pipe_eof_drop};
+static const el_ready_ops_t pipe_eof_ops = {pipe_eof_run, ev_endpoint_start_drop};
 
 static void end_of_pipe(ev_transport_t *self) {
     ev_endpoint_log(EV_ENDPOINT(self), "info", "%r was closed by peer");

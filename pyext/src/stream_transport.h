@@ -79,9 +79,6 @@ static inline bool ev_transport_is_one_way(const ev_transport_t *self) {
 /* What reading, or writing, says when it fails. */
 const char *ev_transport_read_error(const ev_transport_t *self);
 const char *ev_transport_write_error(const ev_transport_t *self);
-/* Calls protocol.name(arg), arg may be NULL, in the connection's context, or as it is when a
- * program's call is on the stack. */
-PyObject *ev_transport_call(ev_transport_t *self, PyObject *name, PyObject *arg);
 int ev_transport_set_protocol(ev_transport_t *self, PyObject *protocol);
 /* asyncio's _fatal_error. Never raises. */
 void ev_transport_fatal(ev_transport_t *self, PyObject *exc, const char *message);
@@ -92,8 +89,6 @@ void ev_transport_report_callback(ev_transport_t *self, PyObject *name, PyObject
 /* Debug mode: protocol.name(arg) has returned; a warning if it took long. */
 void ev_transport_watch_duration(ev_transport_t *self, PyObject *name, PyObject *arg,
                                  uint64_t began_ns);
-/* logger.debug("%r: %s", self, message, exc_info=exc). Never raises. */
-void ev_transport_log_os_error(ev_transport_t *self, PyObject *exc, const char *message);
 /* transport_socket.c: the methods of StreamTransport, Loop._make_socket_transport */
 extern PyMethodDef ev_loop_socket_transport_methods[];
 /* Server._attach and _detach, which took no argument before 3.13. */

@@ -84,8 +84,8 @@ const char *ev_transport_write_error(const ev_transport_t *self) {
                                              : "Fatal write error on pipe transport";
 }
 
-/* logger.debug("%r: %s", self, message, exc_info=exc) */
-void ev_transport_log_os_error(ev_transport_t *self, PyObject *exc, const char *message) {
+/* logger.debug("%r: %s", self, message, exc_info=exc). Never raises. */
+static void log_os_error(ev_transport_t *self, PyObject *exc, const char *message) {
     PyObject *method = PyObject_GetAttrString(self->state->asyncio_logger, "debug");
     PyObject *args = Py_BuildValue("(sOs)", "%r: %s", (PyObject *)self, message);
     PyObject *kwargs = Py_BuildValue("{sO}", "exc_info", exc);
@@ -122,7 +122,7 @@ void ev_transport_fatal(ev_transport_t *self, PyObject *exc, const char *message
             PyErr_SetRaisedException(Py_NewRef(exc));
             ev_endpoint_report(EV_ENDPOINT(self), message);
         } else if (self->loop->debug) {
-            ev_transport_log_os_error(self, exc, message);
+            log_os_error(self, exc, message);
         }
     }
     ev_endpoint_force_close(EV_ENDPOINT(self), exc);

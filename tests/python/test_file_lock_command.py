@@ -12,7 +12,7 @@ import sys
 import pytest
 import support
 from evenloop import BlockingFileLock
-from file_locks import another_process
+from file_locks import another_process, is_free
 
 pytestmark = pytest.mark.evenloop_only  # it has nothing to do with a loop
 
@@ -126,16 +126,6 @@ def start(*args):
         text=True,
         env=support.child_environment(),
     )
-
-
-def is_free(path):
-    lock = BlockingFileLock(path, timeout=0)
-    try:
-        lock.acquire()
-    except BlockingIOError:
-        return False
-    lock.release()
-    return True
 
 
 @pytest.mark.absent("locks-stay-with-their-process-on-windows", "windows")

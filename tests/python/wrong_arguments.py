@@ -32,6 +32,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 import support
 
 TURNS = 12  # of a loop until what still waits is said to wait
@@ -881,3 +882,11 @@ def subject_answer(
         return closing
 
     return answer(make_loop, state, prepared, collect, after)
+
+
+def judge(wrong: list[str], count: int) -> None:
+    """Fails with what differs among the rows that were asked."""
+    with watched():  # what the stock loop has left
+        gc.collect()
+    if wrong:
+        pytest.fail("\n".join([f"{len(wrong)} of {count} rows differ:", *wrong]), pytrace=False)
