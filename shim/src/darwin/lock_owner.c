@@ -3,13 +3,10 @@
  * machine's boot. A birth is microseconds since 1970. */
 #include "lock_posix.h"
 
-#include "error_internal.h"
-
 #include <errno.h>
 #include <libproc.h>
 #include <string.h>
 #include <sys/sysctl.h>
-#include <unistd.h>
 
 int es__prim_process_birth(int64_t pid, uint64_t *birth) {
     struct proc_bsdinfo info;
@@ -25,17 +22,12 @@ int es__prim_process_birth(int64_t pid, uint64_t *birth) {
 }
 
 int es__prim_owner_self(es_lock_owner_t *owner) {
-    struct timespec now = {0, 0};
     char path[PROC_PIDPATHINFO_MAXSIZE] = "";
     size_t size = sizeof(owner->boot) - 1;
+    int code = es__owner_begin(owner);
 
-    memset(owner, 0, sizeof(*owner));
-    owner->pid = getpid();
-    (void)es__prim_process_birth(owner->pid, &owner->birth);
-    (void)es__sys.clock_gettime(CLOCK_REALTIME, &now);
-    owner->since_s = (int64_t)now.tv_sec;
-    if (es__sys.gethostname(owner->host, sizeof(owner->host) - 1) < 0) {
-        return es__lock_fail(ES_OP_NAME, "gethostname");
+    if (code != 0) {
+        return code;
     }
     if (sysctlbyname("kern.bootsessionuuid", owner->boot, &size, NULL, 0) < 0) {
         owner->boot[0] = '\0';

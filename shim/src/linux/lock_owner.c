@@ -4,13 +4,10 @@
  * got its number. */
 #include "lock_posix.h"
 
-#include "error_internal.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define BIRTH_FIELD 22
 
@@ -72,15 +69,10 @@ static void read_command(char *command, size_t size) {
 }
 
 int es__prim_owner_self(es_lock_owner_t *owner) {
-    struct timespec now = {0, 0};
+    int code = es__owner_begin(owner);
 
-    memset(owner, 0, sizeof(*owner));
-    owner->pid = getpid();
-    (void)es__prim_process_birth(owner->pid, &owner->birth);
-    (void)es__sys.clock_gettime(CLOCK_REALTIME, &now);
-    owner->since_s = (int64_t)now.tv_sec;
-    if (es__sys.gethostname(owner->host, sizeof(owner->host) - 1) < 0) {
-        return es__lock_fail(ES_OP_NAME, "gethostname");
+    if (code != 0) {
+        return code;
     }
     read_boot(owner->boot, sizeof(owner->boot));
     read_command(owner->command, sizeof(owner->command));

@@ -234,25 +234,12 @@ static int add_watch(es__prim_monitor_t *monitor, const es__hold_t *hold) {
 
 int es__prim_wait_begin(es__prim_monitor_t *monitor, es__wait_t *wait, es__hold_t *hold,
                         es__bytes_t bytes, es_lock_kind_t kind, int is_fair) {
-    es__helper_t *helper = NULL;
-    uint32_t caps = 0;
-
-    wait->hold = hold;
-    wait->bytes = bytes;
-    wait->kind = kind;
-    wait->is_due = 0;
-    wait->watch = NO_WATCH;
-    wait->helper = NULL;
-    wait->manner = ES__WAIT_BLIND;
-    if (is_fair && ES__LOCK_QUEUES &&
-        es__helper_begin(hold, bytes, kind, wake_by_helper, monitor, &helper) == 0) {
-        wait->manner = ES__WAIT_GRANTS;
-        wait->helper = helper;
-    } else if (es__prim_lock_caps(hold->native, &caps) == 0 && (caps & ES_LOCK_CAN_NOTIFY) != 0) {
+    *wait = (es__wait_t){.hold = hold, .bytes = bytes, .kind = kind, .watch = NO_WATCH};
+    es__wait_begin(&monitor->waits, wait, is_fair, wake_by_helper, monitor);
+    if (wait->manner == ES__WAIT_BLIND && es__wait_is_told(wait)) {
         wait->watch = add_watch(monitor, hold);
         wait->manner = wait->watch == NO_WATCH ? ES__WAIT_BLIND : ES__WAIT_TELLS;
     }
-    es__wait_enlist(&monitor->waits, wait);
     return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #define STREAMS_END 3
 
@@ -224,4 +225,17 @@ int64_t es__prim_now_ns(void) {
 
 void es__prim_yield(void) {
     (void)es__sys.sched_yield();
+}
+
+int es__owner_begin(es_lock_owner_t *owner) {
+    struct timespec now = {0, 0};
+
+    memset(owner, 0, sizeof(*owner));
+    owner->pid = getpid();
+    (void)es__prim_process_birth(owner->pid, &owner->birth);
+    (void)es__sys.clock_gettime(CLOCK_REALTIME, &now);
+    owner->since_s = (int64_t)now.tv_sec;
+    return es__sys.gethostname(owner->host, sizeof(owner->host) - 1) < 0
+               ? es__lock_fail(ES_OP_NAME, "gethostname")
+               : 0;
 }

@@ -128,6 +128,25 @@ int es__helper_end(es__helper_t *helper) {
     return finish(helper, is_done);
 }
 
+void es__wait_begin(es__wait_t **waits, es__wait_t *wait, int is_fair, void (*wake)(void *context),
+                    void *context) {
+    es__helper_t *helper = NULL;
+
+    wait->manner = ES__WAIT_BLIND;
+    if (is_fair && ES__LOCK_QUEUES &&
+        es__helper_begin(wait->hold, wait->bytes, wait->kind, wake, context, &helper) == 0) {
+        wait->manner = ES__WAIT_GRANTS;
+        wait->helper = helper;
+    }
+    es__wait_enlist(waits, wait);
+}
+
+int es__wait_is_told(const es__wait_t *wait) {
+    uint32_t caps = 0;
+
+    return es__prim_lock_caps(wait->hold->native, &caps) == 0 && (caps & ES_LOCK_CAN_NOTIFY) != 0;
+}
+
 int es__prim_wait_check(es__prim_monitor_t *monitor, es__wait_t *wait) {
     int code;
 

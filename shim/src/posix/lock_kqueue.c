@@ -149,27 +149,14 @@ int es__prim_monitor_wait(es__prim_monitor_t *monitor, int64_t timeout_ns, es_ca
 
 int es__prim_wait_begin(es__prim_monitor_t *monitor, es__wait_t *wait, es__hold_t *hold,
                         es__bytes_t bytes, es_lock_kind_t kind, int is_fair) {
-    es__helper_t *helper = NULL;
-    uint32_t caps = 0;
-
-    wait->hold = hold;
-    wait->bytes = bytes;
-    wait->kind = kind;
-    wait->is_due = 0;
-    wait->watch = -1;
-    wait->helper = NULL;
-    wait->manner = ES__WAIT_BLIND;
-    if (is_fair && ES__LOCK_QUEUES &&
-        es__helper_begin(hold, bytes, kind, wake_by_helper, monitor, &helper) == 0) {
-        wait->manner = ES__WAIT_GRANTS;
-        wait->helper = helper;
-    } else if (es__prim_lock_caps(hold->native, &caps) == 0 && (caps & ES_LOCK_CAN_NOTIFY) != 0 &&
-               change(monitor->queue, (uintptr_t)hold->native, EVFILT_VNODE, EV_ADD | EV_CLEAR,
-                      ES__LOCK_NOTES) == 0) {
+    *wait = (es__wait_t){.hold = hold, .bytes = bytes, .kind = kind, .watch = -1};
+    es__wait_begin(&monitor->waits, wait, is_fair, wake_by_helper, monitor);
+    if (wait->manner == ES__WAIT_BLIND && es__wait_is_told(wait) &&
+        change(monitor->queue, (uintptr_t)hold->native, EVFILT_VNODE, EV_ADD | EV_CLEAR,
+               ES__LOCK_NOTES) == 0) {
         wait->watch = hold->native;
         wait->manner = ES__WAIT_TELLS;
     }
-    es__wait_enlist(&monitor->waits, wait);
     return 0;
 }
 

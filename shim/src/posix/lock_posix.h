@@ -41,6 +41,16 @@ int es__helper_begin(es__hold_t *hold, es__bytes_t bytes, es_lock_kind_t kind,
 int es__helper_check(es__helper_t *helper); /* as es__prim_wait_check */
 int es__helper_end(es__helper_t *helper);   /* as es__prim_wait_end */
 
+/* lock_helper.c: fills in a new wait and puts it on the list. Fair, where the system has a queue: a
+ * helper waits in it, and the manner is GRANTS; else BLIND, until the leaf finds a way to be told. */
+void es__wait_begin(es__wait_t **waits, es__wait_t *wait, int is_fair, void (*wake)(void *context),
+                    void *context);
+/* Whether the system would tell of what is freed. */
+int es__wait_is_told(const es__wait_t *wait);
+
+/* lock_file.c: what es__prim_owner_self says on every Unix: all but boot and command. */
+int es__owner_begin(es_lock_owner_t *owner);
+
 /* A monitor's waits, newest first. */
 static inline void es__wait_enlist(es__wait_t **waits, es__wait_t *wait) {
     wait->next = *waits;
