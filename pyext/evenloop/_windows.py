@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import os
 import socket
 from asyncio import base_events, base_subprocess, trsock, windows_events, windows_utils
@@ -153,6 +154,23 @@ class _SubprocessTransport(base_subprocess.BaseSubprocessTransport):
                 exc.filename = kwargs.get("executable") or _program_of(args)
             raise
         self._watch = self._loop._watch_child(int(self._proc._handle), self._exited)
+
+    def send_signal(self, signal: int) -> None:
+        """Popen's, with Linux's word on what is no number, and no SystemError.
+
+        os.kill() returns without looking when a console event was refused; the system's own error
+        is the cause of what comes of that.
+        """
+        self._check_proc()
+        if self._proc.returncode is None:
+            operator.index(signal)
+        try:
+            super().send_signal(signal)
+        except SystemError as error:
+            if not isinstance(error.__cause__, OSError):
+                raise
+            reword(error.__cause__)
+            raise error.__cause__ from None
 
     def _exited(self) -> None:
         self._watch.close()

@@ -162,7 +162,7 @@ def unlike(base: Recorded, answers: Answers) -> Answers:
 
 
 def says(record: Recorded, group: str, row: str, state: str, answer: Any) -> bool:
-    """Whether this is the recorded answer."""
+    """Whether this is the recorded answer; not if there is none."""
     try:
         return bool(record.answer(group, row, state) == answer)
     except KeyError:

@@ -17,6 +17,7 @@ from typing import Any
 
 import support
 import wrong_arguments as tables
+import wrong_arguments_subjects as subjects
 
 with contextlib.closing(support.reference_loop()) as _loop:
     STOCK = type(_loop)
@@ -114,9 +115,87 @@ def _asking_subject(
     )
 
 
+# -- what needs a peer or a child process ----------------------------------------------------------
+
+COMPANION_METHODS = [
+    (subject, name) for subject, cls in subjects.TYPES.items() for name in public_methods(cls)
+]
+TLS_METHODS = public_methods(subjects.TLS_TRANSPORT)
+
+
+def of_companion(subject: str, name: str) -> Iterator[Question]:
+    """Of child processes' transports and of servers: in use, closing, and of a closed loop."""
+    make = subjects.SUBJECTS[subject]
+    good = subjects.CALLS.get(name, lambda stage: {})
+    for row, arguments in tables.rows_of(name, getattr(subjects.TYPES[subject], name), good):
+        for life in subjects.lives_of(subject, name) if row != "by keyword" else ["open"]:
+            for state in subjects.states_of(subject) if row == "good" else ["running"]:
+                ask = subjects.of_subject(make, life, state, name, arguments)
+                yield Question(f"{subject}.{name}", row, f"{life}, {state}", ask)
+
+
+def of_tls(name: str) -> Iterator[Question]:
+    """Of a TLS transport: open, closing and aborted, and of a loop that was closed."""
+    good = subjects.CALLS.get(name, lambda stage: {})
+    for row, arguments in tables.rows_of(name, getattr(subjects.TLS_TRANSPORT, name), good):
+        for life in subjects.TLS_LIVES if row != "by keyword" else ("open",):
+            for state in ("running", "closed") if row == "good" else ("running",):
+                ask = subjects.of_subject(subjects.tls_transport, life, state, name, arguments)
+                yield Question(f"tls transport.{name}", row, f"{life}, {state}", ask)
+
+
+def of_transport_call(name: str) -> Iterator[Question]:
+    """start_tls() and sendfile() of an open connection, with each argument wrong in turn."""
+    method = getattr(asyncio.BaseEventLoop, name)
+    for row, arguments in tables.rows_of(name, method, subjects.TRANSPORT_CALLS[name]):
+        ask = subjects.of_loop(tables.tcp_transport, "open", "running", name, arguments)
+        yield Question(f"{name} of tcp", row, "open, running", ask)
+
+
+# What start_tls() and sendfile() are asked with, beside what they need.
+EXTRAS = {"start_tls": {"server_side": True}, "sendfile": {"fallback": False}}
+
+
+def of_call_in_state(
+    name: str, kind: str, make: subjects.Make, life: str, states: list[str]
+) -> Iterator[Question]:
+    """start_tls() and sendfile() of a transport of a kind that is open, closing or aborted."""
+    params = tables.parameters(getattr(asyncio.BaseEventLoop, name))
+    for row, extra in (("good", {}), (str(EXTRAS[name]), EXTRAS[name])):
+
+        def arguments(stage: tables.Stage, extra: dict[str, Any] = extra) -> tables.Call:
+            return tables.positional(params, {**subjects.TRANSPORT_CALLS[name](stage), **extra})
+
+        for state in states:
+            ask = subjects.of_loop(make, life, state, name, arguments)
+            yield Question(f"{name} of {kind}", row, f"{life}, {state}", ask)
+
+
+def of_transport_in_state(name: str, kind: str) -> Iterator[Question]:
+    """The same for what can do it, and for what is of another kind."""
+    for life in ("open", "closing", "aborted"):
+        states = subjects.states_of(kind)
+        yield from of_call_in_state(name, kind, subjects.TRANSPORTS[kind], life, states)
+
+
+def of_tls_in_state(name: str, life: str) -> Iterator[Question]:
+    """TLS within TLS, and files through TLS."""
+    yield from of_call_in_state(name, "tls", subjects.tls_transport, life, ["running", "closed"])
+
+
 def all_questions() -> Iterator[Question]:
     """Every question, group by group."""
     for name in LOOP_METHODS:
         yield from of_loop(name)
     for subject, name in SUBJECT_METHODS:
         yield from of_subject(subject, name)
+    for subject, name in COMPANION_METHODS:
+        yield from of_companion(subject, name)
+    for name in TLS_METHODS:
+        yield from of_tls(name)
+    for name in subjects.TRANSPORT_CALLS:
+        yield from of_transport_call(name)
+        for kind in subjects.TRANSPORTS:
+            yield from of_transport_in_state(name, kind)
+    for name, life in subjects.TLS_CALLS:
+        yield from of_tls_in_state(name, life)

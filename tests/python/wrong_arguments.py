@@ -471,8 +471,8 @@ class _Log(logging.Handler):
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        # On 3.11 a Popen that polls can come before the child watcher's thread, which then says so.
-        is_race = record.getMessage().startswith("Unknown child process pid")
+        # A Popen that polls can come before the stock loop's child watcher, which then says so.
+        is_race = re.match("(Unknown )?child process pid", record.getMessage())
         if record.levelno > logging.DEBUG and not is_race:
             self.lines.append(f"{record.levelname}: {same(record.getMessage()).splitlines()[0]}")
 

@@ -10,18 +10,21 @@ before its loop is closed.
 from __future__ import annotations
 
 import asyncio
+import asyncio.base_subprocess
+import asyncio.sslproto
 import signal
 import socket
 import ssl
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+import support
+import test_tls
 import wrong_arguments as tables
-from wrong_arguments import Ask, Call, Difference, Stage
+from wrong_arguments import Ask, Stage
 
 Make = Callable[[Stage], Awaitable[Any]]
-Rows = Iterable[tuple[str, Callable[[Stage], Call]]]
 
 
 def accompany(stage: Stage, thing: Any, ended: Awaitable[Any] | None = None) -> None:
@@ -62,9 +65,21 @@ def reap(process: Any) -> None:
         process.wait()
 
 
+async def started_child(loop: Any) -> tuple[Any, ChildProtocol]:
+    """One that ends when its input does."""
+    command = sys.executable, "-ISc", "import sys; sys.stdin.read()"
+    try:
+        pair: Any = await loop.subprocess_exec(ChildProtocol, *command, stderr=None)
+    except OSError:
+        if not support.under_wine():
+            raise
+        # Now and then a process dies there while it starts: "[WinError 1359] Internal error".
+        pair = await loop.subprocess_exec(ChildProtocol, *command, stderr=None)
+    return pair  # type: ignore[no-any-return]
+
+
 async def subprocess_transport(stage: Stage) -> Any:
-    """Of a child that ends when its input does."""
-    transport, protocol = await stage.loop.subprocess_exec(ChildProtocol, "cat", stderr=None)
+    transport, protocol = await started_child(stage.loop)
     stage.stack.callback(reap, transport._proc)
     accompany(stage, transport, protocol.exited)
     return transport
@@ -126,6 +141,10 @@ SUBJECTS: dict[str, Make] = {
     "server with a client": server_with_a_client,
     "serving server": serving_server,
 }
+TYPES: dict[str, Any] = {
+    name: asyncio.base_subprocess.BaseSubprocessTransport if "process" in name else asyncio.Server
+    for name in SUBJECTS
+}
 # What they answer while the child is dying depends on how far it is.
 ABOUT_THE_CHILD = ("get_protocol", "get_returncode", "kill", "send_signal", "terminate")
 CALLS: dict[str, Callable[[Stage], dict[str, Any]]] = {
@@ -176,6 +195,35 @@ def good_sendfile(stage: Stage) -> dict[str, Any]:
 TRANSPORT_CALLS = {"start_tls": good_start_tls, "sendfile": good_sendfile}
 
 
+# -- TLS -------------------------------------------------------------------------------------------
+
+
+async def tls_transport(stage: Stage) -> Any:
+    """The client's end of a connection that has shaken hands."""
+    loop = stage.loop
+    ours, peer = stage.pair(b"")
+    (transport, _), (other, _) = await asyncio.gather(
+        loop.create_connection(
+            asyncio.Protocol, sock=ours, ssl=test_tls.client_context(), server_hostname="localhost"
+        ),
+        loop.connect_accepted_socket(asyncio.Protocol, peer, ssl=test_tls.server_context()),
+    )
+    accompany(stage, other)
+    return transport
+
+
+# The transport is asyncio's own on every loop. What is compared is all below it: how the plain
+# transport of the loop takes what TLS makes of a wrong call, and who is told of it.
+TLS_TRANSPORT: Any = asyncio.sslproto._SSLProtocolTransport  # type: ignore[attr-defined]
+TLS_LIVES = ("open", "closing", "aborted")
+# Not start_tls() of a closing one: the answer depends on whether its peer has said goodbye by then.
+TLS_CALLS = [
+    ("start_tls", "open"),
+    ("start_tls", "aborted"),
+    *(("sendfile", life) for life in TLS_LIVES),
+]
+
+
 # -- asking ----------------------------------------------------------------------------------------
 
 
@@ -206,38 +254,3 @@ def of_loop(make: Make, life: str, state: str, name: str, arguments: Any) -> Ask
         return lambda: getattr(stage.loop, name)(*args, **kwargs)
 
     return lambda loop, collect: tables.subject_answer(loop, make, life, state, call, collect)
-
-
-class Table:
-    """Rows that were asked, and what is wrong with them."""
-
-    def __init__(self, differences: list[Difference]) -> None:
-        self.differences = differences
-        self.count = 0
-        self.wrong: list[str] = []
-
-    def ask(self, method: str, row: str, state: str, ask: Ask) -> None:
-        self.count += 1
-        text = tables.compare(method, row, state, ask, self.differences)
-        if text is not None:
-            self.wrong.append(text)
-
-    def check(self) -> None:
-        tables.judge(self.wrong, self.count)
-
-
-def made_here(make: Make, loop_factory: Callable[[], Any]) -> type | None:
-    """What the stock loop makes on this system; None when it makes none."""
-    loop = loop_factory()
-    stage = Stage(loop)
-    try:
-        stage.subject = loop.run_until_complete(make(stage))
-        return type(stage.subject)
-    except NotImplementedError:
-        return None  # pipes and child processes of the selector loop on Windows
-    finally:
-        tables.dispose(stage.subject)
-        loop.run_until_complete(asyncio.sleep(0))
-        loop.run_until_complete(asyncio.sleep(0))
-        stage.stack.close()
-        loop.close()
