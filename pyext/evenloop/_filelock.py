@@ -218,22 +218,25 @@ class _Lock:
 
     def _open(self, holder: object, timeout_ns: int) -> _core.HeldLock | _core.LockFile:
         """The lock; or, if somebody else has it and waiting makes sense, the file to wait for."""
-        found = _core.open_lock(
-            self._key,
-            self._flags,
-            self._mode,
-            self._kind,
-            self._offset,
-            self._size,
-            # Others of this process who wait come first, and with `fair` everybody does.
-            timeout_ns != 0 and (self._fair or self._key in _lock_waiting.in_line),
-        )
+        # Others of this process who wait come first, and with `fair` everybody does.
+        found = self._try(timeout_ns != 0 and (self._fair or self._key in _lock_waiting.in_line))
         if isinstance(found, _core.LockFile):
             if timeout_ns == 0:
                 raise _os_error(errno.EAGAIN, self._path)
             if timeout_ns == _FOREVER:
                 self._refuse_self_deadlock(holder)
         return found
+
+    def _try(self, wait_in_line: bool) -> _core.HeldLock | _core.LockFile:
+        return _core.open_lock(
+            self._key,
+            self._flags,
+            self._mode,
+            self._kind,
+            self._offset,
+            self._size,
+            wait_in_line,
+        )
 
     def _begin(self, file: _core.LockFile, timeout_ns: int) -> _lock_waiting.Begin:
         return lambda monitor, over: monitor.start(
@@ -526,6 +529,28 @@ class BlockingFileLock(_Lock):
             if self._is_current(held):
                 return held
         return found
+
+
+class DescriptorLock(BlockingFileLock):
+    """A lock that detach() leaves with a descriptor of the caller's, as `flock 9` does.
+
+    It ends when the descriptor's last copy is closed, or by unlock(). Not on Windows and the BSDs.
+    """
+
+    def __init__(self, descriptor: int, path: str, **options: Any) -> None:
+        super().__init__(path, **options)
+        self._descriptor = descriptor
+        self._flags &= ~_core.LOCK_CREATE
+        if self._kind == _core.LOCK_SHARED:
+            self._flags |= _core.LOCK_READONLY
+
+    def _try(self, wait_in_line: bool) -> _core.HeldLock | _core.LockFile:
+        return _core.adopt_lock(self._descriptor, self._flags, self._kind, self._key)
+
+    def unlock(self) -> None:
+        """Free what the descriptor has, whoever gave it that."""
+        with self._naming:
+            _core.unlock_descriptor(self._descriptor, self._flags)
 
 
 def _left(started: int, timeout_ns: int) -> int:

@@ -335,6 +335,64 @@ static PyObject *open_lock(PyObject *module, PyObject *args) {
     return lock != NULL ? ev_held_lock_new(state, lock, path) : file_new(state, file, path);
 }
 
+static int adopt_and_try(int descriptor, uint32_t flags, es_lock_kind_t kind, es_lockfile_t **file,
+                         es_lock_t **lock) {
+    int code = es_lockfile_wrap(descriptor, flags | ES_LOCK_ADOPT, file);
+    *lock = NULL;
+    if (code != 0) {
+        return code;
+    }
+    code = es_lock_try(*file, kind, NULL, lock);
+    if (code != 0 && code != ES_EAGAIN) {
+        es_lockfile_close(*file);
+        return code;
+    }
+    return 0;
+}
+
+static PyObject *adopt_lock(PyObject *module, PyObject *args) {
+    PyObject *path;
+    unsigned int flags;
+    int descriptor, kind;
+    ev_lock_wish_t wish;
+    if (!PyArg_ParseTuple(args, "iIiS:adopt_lock", &descriptor, &flags, &kind, &path) ||
+        ev_lock_wish_read(kind, 0, 0, &wish) < 0) {
+        return NULL;
+    }
+    ev_state_t *state = ev_state_of(module);
+    es_lockfile_t *file = NULL;
+    es_lock_t *lock = NULL;
+    int code;
+    PyThreadState *saved = PyEval_SaveThread();
+    code = adopt_and_try(descriptor, flags, wish.kind, &file, &lock);
+    if (code == 0 && lock != NULL) {
+        es_lockfile_close(file);
+    }
+    PyEval_RestoreThread(saved);
+    if (code != 0) {
+        return ev_lock_error_set(state, code);
+    }
+    return lock != NULL ? ev_held_lock_new(state, lock, path) : file_new(state, file, path);
+}
+
+static PyObject *unlock_descriptor(PyObject *module, PyObject *args) {
+    unsigned int flags;
+    int descriptor;
+    if (!PyArg_ParseTuple(args, "iI:unlock_descriptor", &descriptor, &flags)) {
+        return NULL;
+    }
+    es_lockfile_t *file = NULL;
+    int code;
+    PyThreadState *saved = PyEval_SaveThread();
+    code = es_lockfile_wrap(descriptor, flags | ES_LOCK_ADOPT, &file);
+    if (code == 0) {
+        code = es_lockfile_unlock(file);
+        es_lockfile_close(file);
+    }
+    PyEval_RestoreThread(saved);
+    return code == 0 ? Py_NewRef(Py_None) : ev_lock_error_set(ev_state_of(module), code);
+}
+
 static PyObject *owner_tuple(const es_lock_owner_t *owner) {
     PyObject *command = PyUnicode_DecodeUTF8(owner->command, (Py_ssize_t)strlen(owner->command),
                                              "replace");
@@ -417,6 +475,11 @@ static PyMethodDef functions[] = {
     {"open_lock", open_lock, METH_VARARGS,
      PyDoc_STR("open_lock(path, flags, mode, kind, offset, size, wait_in_line, /)\n--\n\nA "
                "HeldLock; or a LockFile to wait for, where somebody else holds it.")},
+    {"adopt_lock", adopt_lock, METH_VARARGS,
+     PyDoc_STR("adopt_lock(descriptor, flags, kind, path, /)\n--\n\nThe same for a descriptor, "
+               "with which a detached lock stays; `path` is for messages.")},
+    {"unlock_descriptor", unlock_descriptor, METH_VARARGS,
+     PyDoc_STR("unlock_descriptor(descriptor, flags, /)\n--\n\nFree what it was given so.")},
     {"read_lock_owner", read_lock_owner, METH_O,
      PyDoc_STR("read_lock_owner(path, /)\n--\n\nThe record in a lock file, or None.")},
     {"is_lock_owner_alive", is_lock_owner_alive, METH_VARARGS,

@@ -16,10 +16,12 @@
 #define OPEN_FLAGS                                                                                 \
     (ES_LOCK_CREATE | ES_LOCK_READONLY | ES_LOCK_NOFOLLOW | ES_LOCK_FAIR | ES__LOCK_COMPAT |       \
      ES_LOCK_UNLINK_ON_RELEASE)
-#define WRAP_FLAGS (ES_LOCK_READONLY | ES_LOCK_FAIR | ES__LOCK_COMPAT)
+#define WRAP_FLAGS (ES_LOCK_READONLY | ES_LOCK_FAIR | ES__LOCK_COMPAT | ES_LOCK_ADOPT)
 
 /* So often may the file be replaced under a waiter before it gives up. */
 #define REPLACED_TIMES_MAX 100
+
+static const es__bytes_t everything = {0, 0};
 
 static int refuse(int code, const char *call) {
     return es__refuse(code, ES_OP_LOCK, call);
@@ -66,8 +68,15 @@ static es_lockfile_t *make_file(uint32_t flags, int mode, const char *path) {
     return file;
 }
 
+/* The close of an adopted descriptor's copy tells nobody that a lock was freed. */
 static void free_lock(es_lock_t *lock) {
+    if (lock->heir.native != ES__NATIVE_NONE) {
+        es__prim_hold_close(&lock->heir);
+    }
     if (lock->hold.native != ES__NATIVE_NONE) {
+        if (lock->hold.is_adopted && lock->was_held && !is_foreign(lock->generation)) {
+            es__prim_lock_announce(&lock->hold);
+        }
         es__prim_hold_close(&lock->hold);
     }
     es_free(lock);
@@ -134,6 +143,24 @@ int es_lockfile_wrap(intptr_t descriptor, uint32_t flags, es_lockfile_t **out) {
     return finish_open(file, es__prim_lock_wrap(descriptor, flags, &file->base), out);
 }
 
+int es_lockfile_unlock(es_lockfile_t *file) {
+    es__hold_t hold = {.is_adopted = 1};
+    int code;
+
+    assert(file != NULL);
+    if ((file->flags & ES_LOCK_ADOPT) == 0) {
+        return refuse(ES_EINVAL, "es_lockfile_unlock");
+    }
+    if (is_foreign(file->generation)) {
+        return refuse(ES_EFORKED, "es_lockfile_unlock");
+    }
+    hold.native = file->base;
+    hold.is_flock = (file->flags & ES_LOCK_COMPAT_FLOCK) != 0;
+    code = es__prim_lock_free(&hold, everything);
+    es__prim_lock_announce(&hold);
+    return code;
+}
+
 int es_lockfile_caps(const es_lockfile_t *file, uint32_t *caps) {
     assert(file != NULL && caps != NULL);
     return file->base != ES__NATIVE_NONE ? es__prim_lock_caps(file->base, caps)
@@ -182,6 +209,7 @@ int es__lock_new(es_lockfile_t *file, es_lock_kind_t kind, const es_range_t *ran
             return refuse(ES_ENOMEM, "es_lock_acquire");
         }
         lock->hold.native = ES__NATIVE_NONE;
+        lock->heir.native = ES__NATIVE_NONE;
     }
     lock->file = file;
     lock->wanted = kind;
@@ -196,12 +224,40 @@ int es__lock_new(es_lockfile_t *file, es_lock_kind_t kind, const es_range_t *ran
     return 0;
 }
 
+/* The compatible modes hold nothing while they wait, so there the adopted descriptor may wait
+ * itself. The protocol's doors must go with their process, and are never its. */
 static int open_hold(es_lock_t *lock) {
     const es_lockfile_t *file = lock->file;
+    int is_adopting = (file->flags & ES_LOCK_ADOPT) != 0;
 
     lock->hold_serial++;
     lock->hold.is_flock = (file->flags & ES_LOCK_COMPAT_FLOCK) != 0;
+    if (is_adopting && (file->flags & ES__LOCK_COMPAT) != 0) {
+        return es__prim_hold_adopt(file->base, &lock->hold);
+    }
+    if (is_adopting && lock->heir.native == ES__NATIVE_NONE) {
+        int code = es__prim_hold_adopt(file->base, &lock->heir);
+
+        if (code != 0) {
+            return code;
+        }
+    }
     return es__prim_hold_open(file->base, file->path, file->flags, file->mode, &lock->hold);
+}
+
+/* After ES_EAGAIN, which may be due to what the adopted descriptor has of old: tries to turn that
+ * into what is wanted, or, to wait, frees it. */
+static int replace(es_lock_t *lock) {
+    es__hold_t *adopted = lock->hold.is_adopted ? &lock->hold : &lock->heir;
+    int code = lock->hold.is_adopted ? ES_EAGAIN : es__lock_inherit(lock);
+
+    if (code != ES_EAGAIN || !lock->is_queued) {
+        return code;
+    }
+    lock->has_yielded = 1;
+    code = es__prim_lock_free(adopted, everything);
+    es__prim_lock_announce(adopted);
+    return code == 0 ? es__lock_advance(lock) : code;
 }
 
 /* Whether the path names another file now, or none. */
@@ -233,6 +289,9 @@ int es__lock_attempt(es_lock_t *lock) {
         if (code == 0) {
             code = es__lock_advance(lock);
         }
+        if (code == ES_EAGAIN && (lock->file->flags & ES_LOCK_ADOPT) != 0 && !lock->has_yielded) {
+            code = replace(lock);
+        }
         if (code != 0 || (lock->file->flags & ES_LOCK_UNLINK_ON_RELEASE) == 0 ||
             !is_replaced(lock)) {
             return code;
@@ -249,7 +308,7 @@ static int keep_spare(es_lockfile_t *file, es_lock_t *lock) {
     uintptr_t empty = 0;
 
     if (lock->was_held || lock->hold.native == ES__NATIVE_NONE ||
-        (file->flags & ES_LOCK_UNLINK_ON_RELEASE) != 0) {
+        (file->flags & (ES_LOCK_UNLINK_ON_RELEASE | ES_LOCK_ADOPT)) != 0) {
         return 0;
     }
     assert(lock->kind == 0 && lock->held == 0 && lock->parting == ES__NOT_PARTED);
@@ -303,7 +362,7 @@ int es__lock_check_convert(const es_lock_t *lock, es_lock_kind_t kind) {
     if (kind != ES_LOCK_SHARED && kind != ES_LOCK_EXCLUSIVE) {
         return refuse(ES_EINVAL, "es_lock_convert");
     }
-    if ((lock->file->flags & ES__LOCK_COMPAT) != 0) {
+    if ((lock->file->flags & (ES__LOCK_COMPAT | ES_LOCK_ADOPT)) != 0) {
         return refuse(ES_ENOTSUP, "es_lock_convert");
     }
     if (kind == ES_LOCK_EXCLUSIVE && (lock->file->flags & ES_LOCK_READONLY) != 0) {

@@ -44,6 +44,8 @@ typedef struct es__layout {
 struct es_lock {
     es_lockfile_t *file;
     es__hold_t hold; /* native is ES__NATIVE_NONE until the first try */
+    es__hold_t heir; /* who is given DATA in the end (ES_LOCK_ADOPT), or native NONE */
+    int has_yielded; /* what the heir had of old has been freed */
     es__layout_t layout;
     es_range_t range;
     es_lock_kind_t kind;         /* what is held; 0: nothing yet */
@@ -74,6 +76,10 @@ es__bytes_t es__lock_blocked_bytes(const es_lock_t *lock);
 
 /* The system has taken the bytes of blocked_on for us. */
 void es__lock_granted(es_lock_t *lock);
+
+/* With an heir, after ES_EAGAIN: whether what the heir may have of old can become what is wanted at
+ * once: 0 and the lock is held, or ES_EAGAIN. */
+int es__lock_inherit(es_lock_t *lock);
 
 /* Gives up: back to what was held before (`kind`). 0, or ES_ESTALE if that was lost. */
 int es__lock_retreat(es_lock_t *lock);

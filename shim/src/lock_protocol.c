@@ -67,7 +67,7 @@ int es__lock_lay_out(es_lock_t *lock, const es_range_t *range) {
     if (bytes.offset >= ES_LOCK_RANGE_MAX || bytes.size > ES_LOCK_RANGE_MAX - bytes.offset) {
         return ES_EINVAL;
     }
-    if (is_range && (flags & (ES_LOCK_COMPAT_FLOCK | ES_LOCK_COMPAT_BYTE0)) != 0) {
+    if (is_range && (flags & (ES_LOCK_COMPAT_FLOCK | ES_LOCK_COMPAT_BYTE0 | ES_LOCK_ADOPT)) != 0) {
         return ES_ENOTSUP;
     }
     lock->range = (es_range_t){bytes.offset, bytes.size};
@@ -125,7 +125,43 @@ static void drop(es_lock_t *lock, unsigned steps) {
     lock->held &= ~steps;
 }
 
+/* Gives DATA to the heir. Shared locks stand side by side for a moment. An exclusive one has to go
+ * first, and nobody gets between, for GATE and RESERVED are ours; but for a fair waiter that the
+ * system has in its queue already: then the wait goes on. */
+static int bequeath(es_lock_t *lock) {
+    es__bytes_t data = lock->layout.bytes[DATA_AT];
+    int code;
+
+    if (lock->wanted == ES_LOCK_EXCLUSIVE) {
+        drop(lock, ES__STEP_DATA);
+    }
+    code = es__prim_lock_try(&lock->heir, data, lock->wanted);
+    if (code == ES_EAGAIN) {
+        lock->blocked_on = ES__STEP_DATA;
+        lock->blocked_kind = lock->wanted;
+        lock->is_passing = 0;
+    }
+    return code;
+}
+
+/* From here on the heir's descriptor is the lock's hold. */
+static void settle_estate(es_lock_t *lock) {
+    drop(lock, ES__STEP_DATA | ES__STEP_GATE | ES__STEP_RESERVED);
+    es__prim_hold_close(&lock->hold);
+    lock->hold = lock->heir;
+    lock->heir.native = ES__NATIVE_NONE;
+    lock->held = ES__STEP_DATA;
+}
+
 static int finish(es_lock_t *lock) {
+    if (lock->heir.native != ES__NATIVE_NONE) {
+        int code = bequeath(lock);
+
+        if (code != 0) {
+            return code;
+        }
+        settle_estate(lock);
+    }
     drop(lock, ES__STEP_GATE | ES__STEP_RESERVED);
     lock->kind = lock->wanted;
     lock->is_queued = 0;
@@ -274,6 +310,15 @@ static int advance_upgrade(es_lock_t *lock) {
         code = upgrade_data(lock);
     }
     return code == 0 ? finish(lock) : code;
+}
+
+/* Never past a gate that a waiting writer has shut. */
+int es__lock_inherit(es_lock_t *lock) {
+    if (lock->blocked_on == ES__STEP_GATE && lock->wanted == ES_LOCK_SHARED) {
+        return ES_EAGAIN;
+    }
+    drop(lock, ES__STEP_DATA | ES__STEP_GATE | ES__STEP_RESERVED);
+    return finish(lock);
 }
 
 int es__lock_advance(es_lock_t *lock) {

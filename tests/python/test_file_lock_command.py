@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import contextlib
+import re
+import shlex
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 
@@ -104,9 +107,11 @@ def test_it_waits_for_the_lock(path):
         )
         assert other("release") == "released"
         out, err = waiter.communicate(timeout=support.LIMIT)
-    assert (out, waiter.returncode) == ("ran\n", 0)
-    assert "evenloop lock: getting lock took" in err
-    assert f"evenloop lock: executing {sys.executable}" in err
+    assert (err, waiter.returncode) == ("", 0)
+    took, executing, ran = out.splitlines()
+    assert re.fullmatch(r"evenloop lock: getting lock took \d+\.\d{6} seconds", took)
+    assert executing == f"evenloop lock: executing {sys.executable}"
+    assert ran == "ran"
 
 
 # The command, and a process that it leaves behind when its standard input ends.
@@ -175,16 +180,18 @@ def test_verbose_tells_why_there_was_no_lock(path):
     ("arguments", "code", "text"),
     [
         ([], 64, "not enough arguments"),
-        (["FILE"], 64, "a command is needed"),
+        (["FILE"], 64, "bad file descriptor: 'FILE'"),
         (["FILE", "--"], 64, "a command is needed"),
-        (["9"], 64, "a file is needed"),
+        (["99999999999"], 64, "bad file descriptor: '99999999999': Numerical result out of range"),
+        (["-u", "missing/FILE", "x"], 66, "cannot open lock file missing/FILE: No such file"),
         (["-E", "300", "FILE", "x"], 64, "exit code out of range (expected 0 to 255)"),
         (["-E", "x", "FILE", "x"], 64, "invalid exit code: 'x'"),
         (["-w", "x", "FILE", "x"], 64, "invalid timeout value: 'x'"),
-        (["-w", "nan", "FILE", "x"], 64, "invalid timeout value: 'nan'"),
+        (["-w", "1_0", "FILE", "x"], 64, "invalid timeout value: '1_0'"),
+        (["-w", "nan", "FILE", "x"], 71, "cannot set up timer"),
         (["-w", "-1", "FILE", "x"], 71, "cannot set up timer"),
-        (["--bogus", "FILE", "x"], 64, "option --bogus not recognized"),
-        (["-c", "FILE"], 64, "option -c not recognized"),
+        (["--bogus", "FILE", "x"], 64, "unrecognized option '--bogus'"),
+        (["-c", "FILE"], 64, "invalid option -- 'c'"),
         (["FILE", "-c"], 64, "-c requires exactly one command argument"),
         (["-F", "-o", "FILE", "x"], 64, "the --no-fork and --close options are incompatible"),
         (["FILE", "-c", "a", "b"], 64, "-c requires exactly one command argument"),
@@ -201,11 +208,20 @@ def test_wrong_usage_has_flocks_exit_codes(tmp_path, arguments, code, text):
     assert text in done.stderr
 
 
-@pytest.mark.absent("no-flock-program-here", "windows")
-def test_exit_codes_are_those_of_flock(tmp_path):
-    """The same command lines, given to both; the shell's own numbers go with them."""
+def flock():
     program = shutil.which("flock")
     assert program is not None, "util-linux's flock is part of every Debian"
+    return program
+
+
+def as_flock_says_it(text):
+    text = text.replace("python -m evenloop lock", "flock").replace("evenloop lock", "flock")
+    return re.sub(r"took \d\.\d{6} sec", "took N sec", text)
+
+
+@pytest.mark.absent("no-flock-program-here", "windows")
+def test_exit_codes_and_messages_are_those_of_flock(tmp_path):
+    """The same command lines, given to both; the shell's own numbers go with them."""
     for arguments in (
         ["FILE", "true"],
         ["FILE", "false"],
@@ -227,14 +243,103 @@ def test_exit_codes_are_those_of_flock(tmp_path):
         ["-o", "FILE", "true"],
         ["-o", "-F", "FILE", "true"],
         [],
+        ["FILE"],
+        ["99"],
+        ["-u", "99"],
+        ["--", "-1"],
+        ["99999999999"],
+        ["-u", "missing/FILE", "true"],
+        ["-E", "99999999999", "FILE", "true"],
+        ["-E", " 5", "FILE", "true"],
+        ["-E", "5_0", "FILE", "true"],
+        ["-w", "0x1", "FILE", "true"],
+        ["-w", "0x1p-4", "FILE", "true"],
+        ["-w", "1 ", "FILE", "true"],
+        ["-w", "", "FILE", "true"],
+        ["-w", "inf", "FILE", "true"],
+        ["-w", "1e400", "FILE", "true"],
+        ["--wa", "1", "FILE", "true"],
+        ["-w"],
+        ["--timeout"],
+        ["--close=1", "FILE", "true"],
+        ["--v", "FILE", "true"],
+        ["--bogus", "FILE", "true"],
+        ["-c", "FILE"],
+        ["", "true"],
+        ["FILE", ""],
+        ["FOLDER", "true"],
+        ["FOLDER", "-c", "exit 3"],
+        ["--verbose", "FILE", "true"],
+        ["--verbose", "-s", "FOLDER", "true"],
     ):
-        theirs = subprocess.run([program, *arguments], cwd=tmp_path, capture_output=True)
-        assert lock(*arguments, cwd=tmp_path).returncode == theirs.returncode, arguments
+        (tmp_path / "FOLDER").mkdir(exist_ok=True)
+        theirs = subprocess.run(
+            ["flock", *arguments],
+            executable=flock(),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        ours = lock(*arguments, cwd=tmp_path)
+        assert ours.returncode == theirs.returncode, arguments
+        assert as_flock_says_it(ours.stdout) == as_flock_says_it(theirs.stdout)
+        assert as_flock_says_it(ours.stderr) == theirs.stderr
+
+
+@pytest.mark.absent("no-flock-program-here", "windows")
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (["-n"], 1),
+        (["-n", "-w", "60"], 1),
+        (["-w", "60", "-n"], 1),
+        (["-s", "-n"], 0),
+        (["-x", "-s", "-n"], 0),
+        (["-s", "-x", "-n"], 1),
+        (["-u", "-n"], 0),
+        (["-u", "-x", "-n"], 1),
+        (["-x", "-u", "-n"], 0),
+    ],
+)
+def test_of_contradicting_options_the_same_wins_as_for_flock(path, options, code):
+    """Beside a reader."""
+    with another_process(path, shared=True) as other:
+        assert other("acquire") == "shared"
+        assert lock(*options, path, *python(TELL)).returncode == code
+        reader = [flock(), "-s", path, "sh", "-c"]
+        theirs = [flock(), *options, str(path), "true"]
+        done = subprocess.run([*reader, shlex.join(theirs)])
+        assert done.returncode == code
+
+
+@pytest.mark.absent("posix-signals-to-children", "windows")
+@pytest.mark.parametrize("options", [[], ["-F"]])
+def test_what_python_does_to_signals_is_not_the_commands(path, options):
+    """Python ignores SIGPIPE; and where SIGCHLD is ignored, a child's exit code would be lost."""
+    killed = lock(*options, path, "sh", "-c", "kill -PIPE $$; exit 3")
+    assert killed.returncode == (-signal.SIGPIPE if options else 128 + signal.SIGPIPE)
+    line = shlex.join([sys.executable, "-m", "evenloop", "lock", *options, str(path)])
+    done = subprocess.run(
+        ["sh", "-c", f"trap '' CHLD; {line} sh -c 'exit 5'"], env=support.child_environment()
+    )
+    assert done.returncode == 5
+
+
+@pytest.mark.absent("no-flock-program-here", "windows")
+def test_a_file_is_made_with_the_permissions_that_flock_gives_it(tmp_path):
+    made = {}
+    for program in ([flock()], [sys.executable, "-m", "evenloop", "lock"]):
+        path = tmp_path / f"made{len(made)}"
+        line = shlex.join([*program, str(path), "true"])
+        subprocess.run(["sh", "-c", f"umask 027; {line}"], env=support.child_environment())
+        made[program[0]] = stat.S_IMODE(path.stat().st_mode)
+    assert set(made.values()) == {0o640}
 
 
 def test_help_and_version():
     assert "usage: python -m evenloop lock" in lock("--help").stdout
     assert lock("-V").stdout.startswith("evenloop lock from evenloop ")
+    assert lock("--version").stdout == lock("-V").stdout
     assert "lock --help" in support.run_python("-m", "evenloop", "--help").stdout
 
 

@@ -77,6 +77,8 @@ typedef struct es_range {
 #define ES_LOCK_NATIVE_RANGE 64u /* * ranges are the file's own bytes, as fcntl users mean them */
 /* The file is removed while its exclusive lock is released; the next acquisition makes it anew. */
 #define ES_LOCK_UNLINK_ON_RELEASE 128u
+/* es_lockfile_wrap alone: locks are given to the caller's own descriptor; see there. */
+#define ES_LOCK_ADOPT 256u
 
 /* Opens a file to lock it. mode: permissions of a file that is made, as open(2) takes them, under
  * the umask; Windows ignores it. The three compatible modes exclude each other: they meet flock(1),
@@ -92,8 +94,22 @@ ES_API int es_lockfile_open(const char *path, uint32_t flags, int mode, es_lockf
 
 /* The same for a descriptor (Unix: an int; Windows: a HANDLE) that stays the caller's: it is
  * reopened, not kept, so its position and flags do not matter and it may be closed at once. Its
- * file must be open for writing unless ES_LOCK_READONLY is given (ES_EBADF). */
+ * file must be open for writing unless ES_LOCK_READONLY is given (ES_EBADF).
+ *
+ * With ES_LOCK_ADOPT the descriptor itself is locked, as flock(2) locks it: es_lock_detach leaves
+ * the lock with it, and it ends when the last copy of the descriptor is closed, in whatever process
+ * that is, or by es_lockfile_unlock. A descriptor has one lock: a new one takes its place, in one
+ * step if nobody is in the way; who has to wait for it gives the old one up first (flock(2) does
+ * so, too), and a try that fails does not. Waiting holds nothing of the descriptor's, so a waiter
+ * that is killed leaves nothing with it. Whole files only, and no es_lock_convert: ES_ENOTSUP; so
+ * is all of it on Windows and the BSDs, where a lock belongs to a process. A shared lock needs a
+ * descriptor that is open for reading. With ES_LOCK_COMPAT_FLOCK any descriptor of any kind of file
+ * will do, also a folder's, for locks of both kinds. */
 ES_API int es_lockfile_wrap(intptr_t descriptor, uint32_t flags, es_lockfile_t **out);
+
+/* Frees what the descriptor of an ES_LOCK_ADOPT file has, whoever gave it that; 0 also if that was
+ * nothing. ES_EINVAL for any other file. */
+ES_API int es_lockfile_unlock(es_lockfile_t *file);
 
 /* What locks on this file can do: a set of ES_LOCK_CAN_ and ES_LOCK_IS_ bits. */
 #define ES_LOCK_CAN_LOCK     1u  /* locks owned by their object, whole file and ranges */

@@ -123,22 +123,43 @@ int es__prim_lock_open(const char *path, uint32_t flags, int mode, intptr_t *out
     return finish_open(es__lock_open_fd(path, flags, mode), "open", out);
 }
 
-int es__prim_lock_wrap(intptr_t descriptor, uint32_t flags, intptr_t *out) {
-    int access = es__sys.fcntl((int)descriptor, F_GETFL, 0);
+/* 0, or what makes a descriptor unfit for locks. */
+static int check_wrap(int fd, uint32_t flags) {
+    int access = es__sys.fcntl(fd, F_GETFL, 0);
     int refusal;
 
     if (access < 0) {
         return es__lock_fail(ES_OP_OPEN, "fcntl");
     }
+    if ((flags & ES_LOCK_ADOPT) != 0 && (flags & ES_LOCK_COMPAT_FLOCK) != 0) {
+        return 0;
+    }
     if ((access & O_ACCMODE) == O_RDONLY && (flags & ES_LOCK_READONLY) == 0) {
         return es__refuse(ES_EBADF, ES_OP_OPEN, "es_lockfile_wrap");
     }
-    refusal = refusal_of((int)descriptor);
+    refusal = refusal_of(fd);
     if (refusal != 0) {
         errno = refusal;
-        return finish_open(-1, "fstat", out);
+        return finish_open(-1, "fstat", NULL);
     }
-    return finish_open(es__lock_reopen((int)descriptor, NULL, flags), "open", out);
+    return 0;
+}
+
+int es__prim_lock_wrap(intptr_t descriptor, uint32_t flags, intptr_t *out) {
+    int fd = (int)descriptor;
+    int code;
+
+    if ((flags & ES_LOCK_ADOPT) != 0 && !ES__LOCK_DETACHES) {
+        return es__refuse(ES_ENOTSUP, ES_OP_OPEN, "es_lockfile_wrap");
+    }
+    code = check_wrap(fd, flags);
+    if (code != 0) {
+        return code;
+    }
+    return finish_open((flags & ES_LOCK_ADOPT) != 0
+                           ? es__sys.fcntl(fd, F_DUPFD_CLOEXEC, STREAMS_END)
+                           : es__lock_reopen(fd, NULL, flags),
+                       "open", out);
 }
 
 void es__prim_lock_close(intptr_t native) {

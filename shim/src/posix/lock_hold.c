@@ -72,12 +72,26 @@ int es__prim_hold_open(intptr_t base, const char *path, uint32_t flags, int mode
     return 0;
 }
 
+/* Not in the list: the forked child has the caller's own descriptor as well. */
+int es__prim_hold_adopt(intptr_t base, es__hold_t *hold) {
+    int fd = es__sys.fcntl((int)base, F_DUPFD_CLOEXEC, 0);
+
+    if (fd < 0) {
+        return es__lock_fail(ES_OP_OPEN, "fcntl");
+    }
+    hold->native = fd;
+    hold->is_adopted = 1;
+    return 0;
+}
+
 int es__prim_hold_detach(es__hold_t *hold, intptr_t *native) {
     assert(hold->native != ES__NATIVE_NONE);
     if (!ES__LOCK_DETACHES) {
         return es__refuse(ES_ENOTSUP, ES_OP_LOCK, "es_lock_detach");
     }
-    delist(hold);
+    if (!hold->is_adopted) {
+        delist(hold);
+    }
     es__lock_forget(hold);
     *native = hold->native;
     hold->native = ES__NATIVE_NONE;
@@ -86,7 +100,9 @@ int es__prim_hold_detach(es__hold_t *hold, intptr_t *native) {
 
 void es__prim_hold_close(es__hold_t *hold) {
     assert(hold->native != ES__NATIVE_NONE);
-    delist(hold);
+    if (!hold->is_adopted) {
+        delist(hold);
+    }
     es__lock_forget(hold);
     es__lock_close_fd((int)hold->native);
     hold->native = ES__NATIVE_NONE;

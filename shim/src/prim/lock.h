@@ -33,7 +33,8 @@ typedef struct es__bytes {
  * native is first, the rest is the leaf's. */
 typedef struct es__hold {
     intptr_t native;
-    int is_flock; /* ES_LOCK_COMPAT_FLOCK: bytes are ignored */
+    int is_flock;   /* ES_LOCK_COMPAT_FLOCK: bytes are ignored */
+    int is_adopted; /* a copy of a descriptor of the caller's: closing it frees and tells nothing */
     struct es__hold *next;
     struct es__hold **link;
     void *inode;
@@ -48,7 +49,8 @@ typedef struct es__identity {
 
 /* es__prim_lock_open: opens `path` as es_lockfile_open describes it. Only regular files come out.
  * es__prim_lock_wrap: the same for a descriptor of the caller's, as es_lockfile_wrap describes it.
- *   post:   *out is not inherited by children and is closed with es__prim_lock_close.           */
+ *   post:   *out is not inherited by children and is closed with es__prim_lock_close; with
+ *           ES_LOCK_ADOPT it is a copy of the descriptor, for es__prim_hold_adopt.             */
 int es__prim_lock_open(const char *path, uint32_t flags, int mode, intptr_t *out);
 int es__prim_lock_wrap(intptr_t descriptor, uint32_t flags, intptr_t *out);
 void es__prim_lock_close(intptr_t native);
@@ -57,12 +59,15 @@ void es__prim_lock_close(intptr_t native);
  *   pre:    `base` comes from one of the two above, and path is what was opened, or NULL; or `base`
  *           is ES__NATIVE_NONE: whatever the path names now is opened.
  *   post:   the hold is known to the leaf until it is closed; it must stay in place.
+ * es__prim_hold_adopt: makes a hold of a copy of `base`, whose owner of locks it shares. The leaf
+ *           does not know it: it may be moved by copying it.
  * es__prim_hold_detach: the descriptor of the hold leaves it, with its locks; the hold is closed.
  *   errors: ES_ENOTSUP locks belong to the process; the hold is as before.
  * es__prim_hold_close: frees every lock of the hold; on Unix a forked child closes its copy by
  *           itself, so that a parent's crash frees its locks although children live on.
  *   post:   waiters elsewhere have been told.                                                   */
 int es__prim_hold_open(intptr_t base, const char *path, uint32_t flags, int mode, es__hold_t *hold);
+int es__prim_hold_adopt(intptr_t base, es__hold_t *hold);
 int es__prim_hold_detach(es__hold_t *hold, intptr_t *native);
 void es__prim_hold_close(es__hold_t *hold);
 

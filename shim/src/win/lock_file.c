@@ -159,7 +159,7 @@ static int reopen(HANDLE handle, uint32_t flags, intptr_t *out) {
 int es__prim_lock_wrap(intptr_t descriptor, uint32_t flags, intptr_t *out) {
     int code;
 
-    if ((flags & ES_LOCK_COMPAT_FLOCK) != 0) {
+    if ((flags & (ES_LOCK_COMPAT_FLOCK | ES_LOCK_ADOPT)) != 0) {
         return es__refuse(ES_ENOTSUP, ES_OP_OPEN, "es_lockfile_wrap");
     }
     if (descriptor == ES__NATIVE_NONE || descriptor == 0) {
@@ -179,6 +179,12 @@ int es__prim_hold_open(intptr_t base, const char *path, uint32_t flags, int mode
     (void)mode;
     return base != ES__NATIVE_NONE ? reopen((HANDLE)base, flags, &hold->native)
                                    : open_path(path, flags, &hold->native);
+}
+
+int es__prim_hold_adopt(intptr_t base, es__hold_t *hold) {
+    (void)base;
+    (void)hold;
+    return es__refuse(ES_ENOTSUP, ES_OP_OPEN, "es_lockfile_wrap");
 }
 
 /* "The child process is not granted access" (LockFileEx, on inherited handles). */
