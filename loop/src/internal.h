@@ -251,6 +251,8 @@ void el__stream_ended(el_stream_t *stream);
 void el__stream_readable(el_stream_t *stream);            /* readiness: read now */
 void el__stream_writable(el_stream_t *stream);            /* readiness: send now */
 void el__stream_read_result(el_stream_t *stream, int rc); /* ES_EOF or a failure */
+/* A streaming read of `size` bytes into memory of `capacity` bytes: is streaming still right? */
+void el__stream_streamed(el_stream_t *stream, size_t size, size_t capacity);
 /* completion: the first `size` queued bytes went */
 void el__stream_sent(el_stream_t *stream, size_t size);
 void el__stream_drop_pieces(el_stream_t *stream);

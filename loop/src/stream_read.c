@@ -27,6 +27,17 @@ static bool read_shared(el_stream_t *stream) {
     return full;
 }
 
+/* One little read is the end of a message whose beginning filled the buffer, or its first piece:
+ * to leave for it would read every message of 100 KiB in two pieces. Two in a row are a change. */
+void el__stream_streamed(el_stream_t *stream, size_t size, size_t capacity) {
+    bool little = size < capacity / 4;
+    if (little && stream->streamed_little) {
+        stream->streaming = false;
+        little = false;
+    }
+    stream->streamed_little = little;
+}
+
 static bool read_direct(el_stream_t *stream) {
     es_iov_t memory = {NULL, 0};
     stream->upcalls++;
@@ -38,8 +49,8 @@ static bool read_direct(el_stream_t *stream) {
     size_t size = 0;
     int rc = stream->reading ? stream->backend->recv(stream, memory.base, memory.size, &size)
                              : ES_EAGAIN;
-    if (rc == 0 && !stream->direct && size < memory.size / 4) {
-        stream->streaming = false;
+    if (rc == 0 && !stream->direct) {
+        el__stream_streamed(stream, size, memory.size);
     }
     /* The failure's native code must not be lost to what the owner does in the upcall. */
     el_reason_t reason = rc == 0 ? (el_reason_t){0, 0} : el__reason(rc);

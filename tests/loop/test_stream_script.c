@@ -485,12 +485,21 @@ static void a_full_buffer_makes_the_connection_stream_into_the_owners_memory(voi
     el__stream_readable(&owner->stream);
     assert_trace("dgfgf");
     assert_true(owner->stream.streaming);
-    script_recv(0, 249); /* less: back to the loop's buffer */
-    script_recv(0, 10);
-    el__stream_readable(&owner->stream);
-    el__stream_readable(&owner->stream);
-    assert_trace("dgfgfgfd");
-    assert_false(owner->stream.streaming);
+    assert_counts_up(owner->received, owner->received_size);
+}
+
+static void two_little_reads_in_a_row_end_streaming_and_one_does_not(void **state) {
+    (void)state;
+    owner->memory_size = 1000;
+    owner->memory = malloc(owner->memory_size);
+    owner->stream.streaming = true;
+    static const size_t sizes[] = {249, 250, 249, 249, 10};
+    for (size_t each = 0; each < sizeof sizes / sizeof *sizes; each++) {
+        script_recv(0, sizes[each]);
+        el__stream_readable(&owner->stream);
+        assert_int_equal(owner->stream.streaming, each < 3);
+    }
+    assert_trace("gfgfgfgfd"); /* the last one into the loop's buffer */
     assert_counts_up(owner->received, owner->received_size);
 }
 
@@ -662,6 +671,7 @@ int main(void) {
         TEST(a_failure_while_closing_is_the_reason),
         TEST(small_reads_come_from_the_loops_buffer_one_a_readiness),
         TEST(a_full_buffer_makes_the_connection_stream_into_the_owners_memory),
+        TEST(two_little_reads_in_a_row_end_streaming_and_one_does_not),
         TEST(a_direct_stream_always_asks_for_memory),
         TEST(memory_may_be_refused),
         TEST(rounds_are_bounded_so_that_others_are_served),

@@ -96,7 +96,8 @@ struct el_stream {
 
     bool direct;
     bool streaming;
-    bool reading; /* the owner wants data */
+    bool streamed_little; /* the last streaming read would not have needed to be one */
+    bool reading;         /* the owner wants data */
     bool eof_seen;
     atomic_bool closing; /* close or abort was called, or it failed; any thread may look */
     bool lost_queued;    /* the end is settled: nothing is read, sent or queued any more */

@@ -222,8 +222,8 @@ static void on_memory(uv_handle_t *handle, size_t suggested, uv_buf_t *out) {
 static void give_back(pipe_t *pipe, size_t size) {
     el_stream_t *stream = pipe->stream;
     pipe->lent = false;
-    if (!stream->direct && size < pipe->memory.size / 4) {
-        stream->streaming = false;
+    if (!stream->direct) {
+        el__stream_streamed(stream, size, pipe->memory.size);
     }
     stream->upcalls++;
     stream->ops->filled(stream, size);
