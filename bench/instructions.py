@@ -74,7 +74,7 @@ def count_micro(loop: str, name: str, operations: int, profile: Path) -> int:
 
 
 def count_echo(bench: run.Bench, name: str, mode: str, messages: int, profile: Path) -> int:
-    """Count a server that echoes so many messages of 1 KiB on 10 connections."""
+    """Count a server that echoes so many messages of 1 KiB on 10 connections or sockets."""
     log = profile.with_suffix(".log")
     command = under_callgrind(bench.server_command(name, mode), log, profile)
     server = subprocess.Popen(
@@ -88,6 +88,7 @@ def count_echo(bench: run.Bench, name: str, mode: str, messages: int, profile: P
             raise CountError("the server did not start")
         load = [bench.program("load"), "--port", words[1].decode(), "--warmup", "0"]
         load += ["--messages", str(messages), "--stall", "60"]
+        load += ["--udp"] if mode == "datagram" else []
         done = subprocess.run(load, capture_output=True, timeout=LIMIT, check=False)
         if done.returncode != 0:
             raise CountError(done.stdout.decode() + done.stderr.decode())
