@@ -324,12 +324,9 @@ def reset(sock: socket.socket) -> None:
 def descriptors() -> int:
     """Open descriptors or handles of this process."""
     if WINDOWS:
-        count = ctypes.c_ulong()
-        kernel = ctypes.WinDLL("kernel32")  # type: ignore[attr-defined]
-        kernel.GetCurrentProcess.restype = ctypes.c_void_p
-        kernel.GetProcessHandleCount.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
-        kernel.GetProcessHandleCount(kernel.GetCurrentProcess(), ctypes.byref(count))
-        return count.value
+        from evenloop.conformance import handles
+
+        return handles.open_descriptors()
     return len(os.listdir("/dev/fd"))
 
 

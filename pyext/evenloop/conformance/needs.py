@@ -12,6 +12,8 @@ import socket
 import sys
 from collections.abc import Callable
 
+from . import handles
+
 
 def _has_ipv6() -> bool:
     if not socket.has_ipv6:
@@ -37,16 +39,12 @@ def _has_file_locks() -> bool:
 
 
 NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
+    "descriptors": (handles.are_counted, "this system does not say how many are open"),
     "filelocks": (_has_file_locks, "evenloop's C core is not installed here"),
     "fork": (lambda: hasattr(os, "fork"), "this system has no os.fork"),
     "ipv6": (_has_ipv6, "this machine has no IPv6 on loopback"),
     "linux": (lambda: sys.platform == "linux", "only Linux has this"),
     "posix": (lambda: os.name == "posix", "only Unix has this"),
-    # Wine shows the directory of the Linux below it.
-    "proc": (
-        lambda: sys.platform != "win32" and os.path.isdir("/proc/self/fd"),
-        "this system has no /proc",
-    ),
     "pty": (lambda: hasattr(os, "openpty"), "this system has no pseudoterminals"),
     "reuse_port": (lambda: hasattr(socket, "SO_REUSEPORT"), "this system has no SO_REUSEPORT"),
     "sendfile": (lambda: hasattr(os, "sendfile"), "this system has no os.sendfile"),

@@ -408,8 +408,3 @@ def _end_process(process: subprocess.Popen[bytes]) -> None:
         if stream is not None:
             with contextlib.suppress(OSError):
                 stream.close()
-
-
-def open_descriptors() -> int:
-    """How many descriptors this process has open (Unix)."""
-    return len(os.listdir("/proc/self/fd"))

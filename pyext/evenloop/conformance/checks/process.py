@@ -13,6 +13,7 @@ import threading
 from typing import Any
 
 from ..check import Area
+from ..handles import open_descriptors, process_exists
 from ..protocols import Pipes
 from ..trial import Trial
 
@@ -221,7 +222,7 @@ async def enoent_type_and_filename(t: Trial) -> object:
     return "started"
 
 
-@area.check(expect={"leaked": 0}, needs=("proc",))
+@area.check(expect={"leaked": 0}, needs=("descriptors",))
 async def failed_spawn_leaks_nothing(t: Trial) -> object:
     """A failed start closes all its pipes.
 
@@ -236,10 +237,10 @@ async def failed_spawn_leaks_nothing(t: Trial) -> object:
             )
 
     await fail()
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     for _ in range(10):
         await fail()
-    return {"leaked": len(os.listdir("/proc/self/fd")) - before}
+    return {"leaked": open_descriptors() - before}
 
 
 @area.check(expect={"cwd": True, "env": "value"})
@@ -438,7 +439,7 @@ async def foreign_child_not_reaped(t: Trial) -> object:
     return {"foreign": foreign.wait(5), "ours": ours}
 
 
-@area.check(expect={"left": 0}, needs=("proc",))
+@area.check(expect={"left": 0}, needs=("posix",))
 async def zombie_count_zero(t: Trial) -> object:
     """Children that are over leave no zombie.
 
@@ -448,10 +449,10 @@ async def zombie_count_zero(t: Trial) -> object:
     for process in processes:
         await t.within(process.wait(), 8.0)
     await t.settle(0.02)
-    return {"left": sum(os.path.exists(f"/proc/{process.pid}") for process in processes)}
+    return {"left": sum(process_exists(process.pid) for process in processes)}
 
 
-@area.check(expect={"cancelled": True, "child gone": True}, needs=("proc",))
+@area.check(expect={"cancelled": True, "child gone": True})
 async def cancel_spawn_kills(t: Trial) -> object:
     """A cancelled start leaves no child behind.
 
@@ -466,7 +467,8 @@ async def cancel_spawn_kills(t: Trial) -> object:
     starting.cancel()
     seen = await t.outcome_of(starting)
     await t.settle(0.2)
-    gone = not mark.exists() or not os.path.exists(f"/proc/{mark.read_text()}")
+    pid = mark.read_text() if mark.exists() else ""
+    gone = not pid or not process_exists(int(pid))
     cancelled = isinstance(seen, dict) and seen["type"] == "CancelledError"
     return {"cancelled": cancelled, "child gone": gone}
 

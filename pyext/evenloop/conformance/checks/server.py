@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import socket
 from typing import Any
 
 from ..check import Area
+from ..handles import open_descriptors
 from ..protocols import Recorder
 from ..trial import Trial
 
@@ -505,16 +505,16 @@ async def ssl_bool_rejected(t: Trial) -> object:
     return await t.outcome_of(t.loop.create_server(Recorder, "127.0.0.1", 0, ssl=True))
 
 
-@area.check(expect={"descriptors left": 0}, needs=("proc",))
+@area.check(expect={"descriptors left": 0}, needs=("descriptors",))
 async def failed_create_server_leaves_nothing(t: Trial) -> object:
     """A create_server() that fails closes the sockets that it had already bound.
 
     spec: CPython Lib/asyncio/base_events.py, create_server: "if not completed: sock.close()"
     """
     busy = t.listen()
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     outcome = await t.outcome_of(
         t.loop.create_server(Recorder, ["127.0.0.2", "127.0.0.1"], busy.getsockname()[1])
     )
     assert isinstance(outcome, dict)
-    return {"descriptors left": len(os.listdir("/proc/self/fd")) - before}
+    return {"descriptors left": open_descriptors() - before}

@@ -11,6 +11,7 @@ import weakref
 from collections.abc import AsyncIterator
 
 from ..check import Area
+from ..handles import open_descriptors
 from ..protocols import Recorder
 from ..trial import Trial
 
@@ -454,13 +455,12 @@ def interpreter_exit_with_a_daemon_thread(t: Trial) -> object:
     )
 
 
-@area.check(expect={"open before": True, "new ones after 20 loops": 0}, needs=("proc",))
+@area.check(expect={"open before": True, "new ones after 20 loops": 0}, needs=("descriptors",))
 def loops_leave_no_descriptors(t: Trial) -> object:
     """A closed loop has given back all its descriptors.
 
     spec: docs, loop.close
     """
-    from ..trial import open_descriptors
 
     def use() -> None:
         loop = t.new_loop()
