@@ -319,6 +319,7 @@ static int keep_spare(es_lockfile_t *file, es_lock_t *lock) {
 void es__lock_discard(es_lock_t *lock) {
     es_lockfile_t *file = lock->file;
 
+    es__graph_drop(lock);
     if (lock->hold.native != ES__NATIVE_NONE) {
         (void)es__lock_retreat(lock);
     }
@@ -350,6 +351,7 @@ int es_lock_acquire(es_lockfile_t *file, es_lock_kind_t kind, const es_range_t *
         es__lock_discard(lock);
     }
     if (code == 0) {
+        es__graph_hold(lock);
         *out = lock;
     }
     return code;
@@ -376,6 +378,22 @@ void es__lock_begin_upgrade(es_lock_t *lock) {
     lock->is_queued = 1;
 }
 
+static int upgrade(es_lock_t *lock, int64_t timeout_ns, es_cancel_t *cancel) {
+    int code;
+
+    es__lock_begin_upgrade(lock);
+    code = es__lock_advance(lock);
+    if (code == ES_EAGAIN && timeout_ns != 0) {
+        return es__lock_wait(lock, timeout_ns, cancel);
+    }
+    if (code != 0) {
+        int retreated = es__lock_retreat(lock);
+
+        code = retreated != 0 ? retreated : code;
+    }
+    return code;
+}
+
 int es_lock_convert(es_lock_t *lock, es_lock_kind_t kind, int64_t timeout_ns, es_cancel_t *cancel) {
     int code = es__lock_check_convert(lock, kind);
 
@@ -383,17 +401,11 @@ int es_lock_convert(es_lock_t *lock, es_lock_kind_t kind, int64_t timeout_ns, es
         return code;
     }
     if (kind == ES_LOCK_SHARED) {
-        return es__lock_downgrade(lock);
+        code = es__lock_downgrade(lock);
+    } else {
+        code = upgrade(lock, timeout_ns, cancel);
     }
-    es__lock_begin_upgrade(lock);
-    code = es__lock_advance(lock);
-    if (code == ES_EAGAIN && timeout_ns != 0) {
-        code = es__lock_wait(lock, timeout_ns, cancel);
-    } else if (code != 0) {
-        int retreated = es__lock_retreat(lock);
-
-        code = retreated != 0 ? retreated : code;
-    }
+    es__graph_hold(lock);
     return code;
 }
 
@@ -455,6 +467,7 @@ int es_lock_detach(es_lock_t *lock, intptr_t *descriptor) {
         code = es__prim_hold_detach(&lock->hold, descriptor);
     }
     if (code == 0) {
+        es__graph_drop(lock);
         forget(lock);
     }
     return code;
@@ -471,6 +484,7 @@ int es_lock_release(es_lock_t *lock) {
     if (is_foreign(lock->generation)) {
         code = refuse(ES_EFORKED, "es_lock_release");
     } else {
+        es__graph_drop(lock);
         if (lock->kind == ES_LOCK_EXCLUSIVE && (file->flags & ES_LOCK_UNLINK_ON_RELEASE) != 0 &&
             !is_replaced(lock)) {
             code = es__prim_lock_unlink(file->path);

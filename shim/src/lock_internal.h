@@ -41,6 +41,24 @@ typedef struct es__layout {
     es__bytes_t bytes[ES__STEP_COUNT];
 } es__layout_t;
 
+/* A lock in lock_graph.c: what it has, whose it is, and what it waits for. Only that file's. */
+typedef struct es__graph_node {
+    struct es__graph_node *next;
+    struct es__graph_node **link;
+    int is_listed;                /* for the lock's own thread; the rest under the graph's lock */
+    struct es__graph_node *below; /* of a search */
+    unsigned epoch;
+    unsigned long long thread;
+    es__identity_t file;
+    int is_flock;
+    unsigned held;
+    es_lock_kind_t kind; /* of DATA */
+    es__bytes_t bytes[ES__STEP_COUNT];
+    int is_waiting;
+    es__bytes_t blocked;
+    es_lock_kind_t blocked_kind;
+} es__graph_node_t;
+
 struct es_lock {
     es_lockfile_t *file;
     es__hold_t hold; /* native is ES__NATIVE_NONE until the first try */
@@ -60,6 +78,7 @@ struct es_lock {
     uint32_t hold_serial;        /* grows whenever the hold is opened */
     int owns_file;               /* es_pidlock_acquire: the file goes with the lock */
     uint32_t generation;
+    es__graph_node_t node;
 };
 
 /* lock_protocol.c */
@@ -100,8 +119,20 @@ int es__lock_attempt(es_lock_t *lock);
 /* Ends an acquisition that failed: everything goes back, and the object. */
 void es__lock_discard(es_lock_t *lock);
 
-/* lock_monitor.c: waits for a lock whose attempt said ES_EAGAIN. After a failure it has been
- * discarded, or, for an upgrade, has retreated. */
+/* lock_block.c: waits for a lock whose attempt said ES_EAGAIN. After a failure it has been
+ * discarded, or, for an upgrade, has retreated.
+ * lock_monitor.c: the same by a request of its own. */
 int es__lock_wait(es_lock_t *lock, int64_t timeout_ns, es_cancel_t *cancel);
+int es__lock_wait_by_monitor(es_lock_t *lock, int64_t timeout_ns, es_cancel_t *cancel);
+
+/* lock_graph.c in debug builds, lock_graph_none.c in others.
+ * es__graph_hold: the calling thread has this lock and will release it.
+ * es__graph_drop: before a release; or nobody is known to release it.
+ * es__graph_wait: before waiting for blocked_bytes without an end. 0: the wait is noted until one of
+ *           the two above; ES_EDEADLK: it would never end, since those who have the bytes wait, in
+ *           the end, for what the calling thread has.                                           */
+void es__graph_hold(es_lock_t *lock);
+void es__graph_drop(es_lock_t *lock);
+int es__graph_wait(es_lock_t *lock);
 
 #endif

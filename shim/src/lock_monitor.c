@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Waiting: requests, the monitor that serves them, and the blocking calls, which are a request and
- * a monitor of their own. It guarantees one callback per request and service in order of arrival:
+/* Waiting: requests, the monitor that serves them, and blocking calls that can end without the lock,
+ * which are a request and a monitor of their own. It guarantees one callback per request and service in order of arrival:
  * of those who wait for one file only the first tries, so a release costs a process one attempt,
  * however many wait. A conversion is tried before them all, since they wait for its holder. A
  * request lives in exactly one list: its queue's or the finished ones. What breaks it: a release
@@ -584,6 +584,7 @@ int es_lock_start_convert(es_lock_monitor_t *monitor, es_lock_req_t *req, es_loc
     if (kind == ES_LOCK_SHARED || kind == lock->kind) {
         return convert_now(monitor, own, kind);
     }
+    es__graph_drop(lock); /* who waits in a request is not known, nor who releases what it gets */
     es__lock_begin_upgrade(lock);
     return submit(monitor, own, timeout_ns);
 }
@@ -656,6 +657,7 @@ static int borrow(es_lock_monitor_t **out) {
         es_lock_monitor_t *monitor = (es_lock_monitor_t *)atomic_exchange(&idle[index], 0);
 
         if (monitor != NULL && monitor->generation == es_process_generation()) {
+            es__prim_monitor_renew(monitor->prim);
             *out = monitor;
             return 0;
         }
@@ -665,7 +667,6 @@ static int borrow(es_lock_monitor_t **out) {
 }
 
 static void give_back(es_lock_monitor_t *monitor) {
-    es__prim_monitor_rest(monitor->prim);
     free_empty_queues(monitor);
     for (int index = 0; index < IDLE_COUNT; index++) {
         uintptr_t empty = 0;
@@ -694,7 +695,11 @@ static void serve_alone(es_lock_monitor_t *monitor) {
     expire(monitor, now_ns);
 }
 
-int es__lock_wait(es_lock_t *lock, int64_t timeout_ns, es_cancel_t *cancel) {
+static int is_endless(const req_t *req, const es_cancel_t *cancel) {
+    return req->deadline_ns == INT64_MAX && cancel == NULL;
+}
+
+int es__lock_wait_by_monitor(es_lock_t *lock, int64_t timeout_ns, es_cancel_t *cancel) {
     es_lock_monitor_t *monitor = NULL;
     req_t req;
     int code = borrow(&monitor);
@@ -707,9 +712,13 @@ int es__lock_wait(es_lock_t *lock, int64_t timeout_ns, es_cancel_t *cancel) {
     }
     code = submit(monitor, &req, timeout_ns);
     while (code == 0 && req.state == WAITING) {
-        int64_t pause_ns = es_lock_monitor_timeout(monitor);
-        int waited = pause_ns == 0 ? 0 : es__prim_monitor_wait(monitor->prim, pause_ns, cancel);
+        int waited = is_endless(&req, cancel) ? es__graph_wait(lock) : 0;
 
+        if (waited == 0) {
+            int64_t pause_ns = es_lock_monitor_timeout(monitor);
+
+            waited = pause_ns == 0 ? 0 : es__prim_monitor_wait(monitor->prim, pause_ns, cancel);
+        }
         if (waited != 0 && waited != ES_ETIMEDOUT) {
             stop(monitor, &req, waited);
         } else {

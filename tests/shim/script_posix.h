@@ -4,14 +4,17 @@
 #ifndef EVENSHIM_TESTS_SCRIPT_POSIX_H
 #define EVENSHIM_TESTS_SCRIPT_POSIX_H
 
+#include <stdatomic.h>
+
 typedef struct script {
     const char *call; /* which calls are counted; NULL: all */
     int from;         /* the first counted call that fails; -1: none */
     int times;        /* so many fail in a row, then the real ones go on */
     int error;
-    int count;              /* how many calls were counted */
-    int fired;              /* how many of them failed */
-    const char *fired_call; /* the name of the last that failed */
+    /* Threads of the leaf call, too. */
+    atomic_int count;                 /* how many calls were counted */
+    atomic_int fired;                 /* how many of them failed */
+    _Atomic(const char *) fired_call; /* the name of the last that failed */
 } script_t;
 
 extern script_t script;

@@ -252,6 +252,48 @@ static void waits_go_well_without_inotify(void **state) {
     }
 }
 
+/* A wait that nothing else can end, in the system's own queue: each of its calls for locks fails,
+ * the one that would block, too. What is in the way belongs to no thread, so that no debug build
+ * takes the wait for a deadlock. */
+static void a_wait_in_the_systems_queue_that_fails_leaves_nothing(void **state) {
+    static const struct {
+        int error;
+        int code;
+    } cases[] = {{ENOLCK, ES_ENOLCK}, {EBADF, ES_EBADF}, {EIO, ES_EIO}};
+    enum { CALL_COUNT = 5 }; /* all, RESERVED in the queue, GATE, DATA, DATA in the queue */
+    es_lock_monitor_t *monitor = NULL;
+    int open_count;
+
+    (void)state;
+    assert_code(es_lock_monitor_open(&monitor), 0);
+    open_count = real_open_count();
+    for (size_t which = 0; which < COUNT(cases); which++) {
+        for (int from = 0; from < CALL_COUNT; from++) {
+            es_lockfile_t *file = NULL;
+            es_lock_t *lock = NULL;
+            answer_t answer = {.count = 0};
+            int code;
+
+            answer.req.data = &answer;
+            assert_code(es_lockfile_open(path, ES_LOCK_CREATE, 0600, &file), 0);
+            assert_code(es_lock_start(monitor, &answer.req, file, ES_LOCK_EXCLUSIVE, NULL, 0, keep),
+                        0);
+            drive(monitor, &answer);
+            assert_code(answer.status, 0);
+            script_begin();
+            script_fail("fcntl", from, 1, cases[which].error);
+            code = es_lock_acquire(file, ES_LOCK_EXCLUSIVE, NULL, ES_LOCK_FOREVER, NULL, &lock);
+            assert_code(code, cases[which].code);
+            assert_null(lock);
+            script_end();
+            drop(answer.lock);
+            es_lockfile_close(file);
+            check_after(open_count);
+        }
+    }
+    es_lock_monitor_close(monitor);
+}
+
 static int set_up(void **state) {
     (void)state;
     real_folder_make();
@@ -271,6 +313,7 @@ static int tear_down(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_FOLDER(waits_go_well_without_inotify),
+        WITH_FOLDER(a_wait_in_the_systems_queue_that_fails_leaves_nothing),
         WITH_FOLDER(each_call_may_fail_once),
         WITH_FOLDER(each_call_may_fail_for_good),
         WITH_FOLDER(each_call_of_other_modes_may_fail),

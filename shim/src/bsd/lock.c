@@ -223,6 +223,14 @@ int es__prim_lock_try(es__hold_t *hold, es__bytes_t bytes, es_lock_kind_t kind) 
     return reason == 0 ? 0 : judge(reason);
 }
 
+/* The system's queue waits for processes, and this one's threads would pass each other in it. */
+int es__prim_lock_wait(es__hold_t *hold, es__bytes_t bytes, es_lock_kind_t kind) {
+    (void)hold;
+    (void)bytes;
+    (void)kind;
+    return ES_ENOTSUP;
+}
+
 int es__prim_lock_convert(es__hold_t *hold, es__bytes_t bytes, es_lock_kind_t kind) {
     return es__prim_lock_try(hold, bytes, kind);
 }

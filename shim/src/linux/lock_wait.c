@@ -4,8 +4,9 @@
  * need rights, F_OFD_SETLKW a thread each; polling is four hundred times slower to notice. An
  * eventfd carries wakes, and an epoll descriptor joins the two into one pollable. Where inotify is
  * not to be had (limits, network file systems) a wait is blind and the caller asks from time to
- * time. A watch outlives its last wait until its next event, so that a queue's next waiter finds it
- * in place. Breaks if a watch is removed while a wait counts on it. */
+ * time. A watch outlives its last wait, so that a queue's next waiter finds it in place and whoever
+ * has just got a lock does not spend time on it; its next event or es__prim_monitor_renew ends it.
+ * Breaks if a watch is removed while a wait counts on it. */
 #include "lock_posix.h"
 
 #include "error_internal.h"
@@ -172,7 +173,7 @@ int es__prim_monitor_collect(es__prim_monitor_t *monitor) {
     return monitor->inotify >= 0 ? drain_inotify(monitor) : 0;
 }
 
-void es__prim_monitor_rest(es__prim_monitor_t *monitor) {
+void es__prim_monitor_renew(es__prim_monitor_t *monitor) {
     assert(monitor->waits == NULL);
     if (monitor->last_watch != NO_WATCH) {
         forget_watch(monitor, monitor->last_watch);

@@ -122,7 +122,7 @@ int es__prim_monitor_collect(es__prim_monitor_t *monitor) {
     return 0;
 }
 
-void es__prim_monitor_rest(es__prim_monitor_t *monitor) {
+void es__prim_monitor_renew(es__prim_monitor_t *monitor) {
     assert(monitor->waits == NULL);
     (void)es__prim_monitor_collect(monitor);
 }

@@ -36,16 +36,31 @@ static int judge(int result, const char *call) {
     return es__lock_fail(ES_OP_LOCK, call);
 }
 
-int es__prim_lock_try(es__hold_t *hold, es__bytes_t bytes, es_lock_kind_t kind) {
+static int take(es__hold_t *hold, es__bytes_t bytes, es_lock_kind_t kind, int is_waiting) {
     int fd = (int)hold->native;
 
     if (hold->is_flock) {
-        return judge(set_flock(fd, (kind == ES_LOCK_SHARED ? LOCK_SH : LOCK_EX) | LOCK_NB),
-                     "flock");
+        int operation = kind == ES_LOCK_SHARED ? LOCK_SH : LOCK_EX;
+
+        return judge(set_flock(fd, is_waiting ? operation : operation | LOCK_NB), "flock");
     }
-    return judge(
-        es__lock_fcntl(fd, ES__OFD_SETLK, kind == ES_LOCK_SHARED ? F_RDLCK : F_WRLCK, bytes),
-        "fcntl");
+    return judge(es__lock_fcntl(fd, is_waiting ? ES__OFD_SETLKW : ES__OFD_SETLK,
+                                kind == ES_LOCK_SHARED ? F_RDLCK : F_WRLCK, bytes),
+                 "fcntl");
+}
+
+int es__prim_lock_try(es__hold_t *hold, es__bytes_t bytes, es_lock_kind_t kind) {
+    return take(hold, bytes, kind, 0);
+}
+
+/* On a network file system the call would stand and fall with the server's callbacks. */
+int es__prim_lock_wait(es__hold_t *hold, es__bytes_t bytes, es_lock_kind_t kind) {
+    uint32_t caps = 0;
+
+    if (es__prim_lock_caps(hold->native, &caps) != 0 || (caps & ES_LOCK_CAN_NOTIFY) == 0) {
+        return ES_ENOTSUP;
+    }
+    return take(hold, bytes, kind, 1);
 }
 
 /* fcntl replaces the lock that the same owner has on the bytes, or leaves it when it cannot. */

@@ -89,6 +89,14 @@ int es__prim_lock_try(es__hold_t *hold, es__bytes_t bytes, es_lock_kind_t kind);
 int es__prim_lock_convert(es__hold_t *hold, es__bytes_t bytes, es_lock_kind_t kind);
 int es__prim_lock_free(es__hold_t *hold, es__bytes_t bytes);
 
+/* es__prim_lock_wait: takes the bytes, blocking the thread in the system's queue for as long as it
+ *           takes; whoever frees them wakes it, without a detour.
+ *   pre:    as of a try.
+ *   post:   0 and held, or a negative code and nothing has changed.
+ *   errors: ES_EINTR by signals, over and over; ES_ENOTSUP this system, or this file system, has no
+ *           queue to rely on, and the caller has to wait in another way.                          */
+int es__prim_lock_wait(es__hold_t *hold, es__bytes_t bytes, es_lock_kind_t kind);
+
 /* es__prim_lock_announce: tells waiters that something was freed without a close. Best effort. */
 void es__prim_lock_announce(es__hold_t *hold);
 
@@ -144,13 +152,13 @@ typedef struct es__wait {
  *           forked child, which touches only its own copies.
  * es__prim_monitor_pollable: ready after a wake, and when a wait should be checked.
  * es__prim_monitor_collect: takes what came, without waiting; the pollable is silent after it.
- * es__prim_monitor_rest: nobody looks at the monitor for a while: it must not gather events.
+ * es__prim_monitor_renew: forgets what came while nobody used the monitor, which has no waits.
  * es__prim_monitor_wait: blocks until the pollable is ready: 0; ES_ETIMEDOUT; ES_ECANCELED.     */
 int es__prim_monitor_open(es__prim_monitor_t **out);
 void es__prim_monitor_close(es__prim_monitor_t *monitor);
 es_pollable_t es__prim_monitor_pollable(const es__prim_monitor_t *monitor);
 int es__prim_monitor_collect(es__prim_monitor_t *monitor);
-void es__prim_monitor_rest(es__prim_monitor_t *monitor);
+void es__prim_monitor_renew(es__prim_monitor_t *monitor);
 int es__prim_monitor_wait(es__prim_monitor_t *monitor, int64_t timeout_ns, es_cancel_t *cancel);
 void es__prim_monitor_wake(es__prim_monitor_t *monitor);
 

@@ -95,6 +95,14 @@ int es__prim_lock_free(es__hold_t *hold, es__bytes_t bytes) {
     return es__lock_fail(ES_OP_LOCK, "UnlockFileEx");
 }
 
+/* Requests on an overlapped handle never block their thread; lock_wait.c waits for their events. */
+int es__prim_lock_wait(es__hold_t *hold, es__bytes_t bytes, es_lock_kind_t kind) {
+    (void)hold;
+    (void)bytes;
+    (void)kind;
+    return ES_ENOTSUP;
+}
+
 /* To shared: the shared lock goes over the exclusive one, which the next unlock ends (UnlockFileEx
  * of the Windows SDK). So nobody gets between. */
 int es__prim_lock_convert(es__hold_t *hold, es__bytes_t bytes, es_lock_kind_t kind) {

@@ -92,7 +92,7 @@ int es__prim_monitor_collect(es__prim_monitor_t *monitor) {
     return es__sys.ResetEvent(monitor->event) ? 0 : es__lock_fail(ES_OP_LOCK, "ResetEvent");
 }
 
-void es__prim_monitor_rest(es__prim_monitor_t *monitor) {
+void es__prim_monitor_renew(es__prim_monitor_t *monitor) {
     (void)es__prim_monitor_collect(monitor);
 }
 
