@@ -280,23 +280,35 @@ def test_a_lock_that_is_released_twice_says_so(run, path):
 
 
 @pytest.mark.absent("fork-on-windows", "windows")
-def test_a_forked_child_cannot_release_its_parents_lock(path):
-    lock = BlockingFileLock(path)
-    lock.acquire()
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        answer = b"?"
-        try:
-            lock.release()
-        except RuntimeError as error:
-            answer = str(error).encode() + str(lock.locked()).encode()
-        os.write(write, answer + str(is_free(path)).encode())
-        os._exit(0)
-    os.waitpid(child, 0)
-    os.close(write)
-    assert os.read(read, 1000) == b"the lock belongs to the parent of this forked processFalseFalse"
-    os.close(read)
-    assert not is_free(path)
-    lock.release()
-    assert is_free(path)
+def test_a_forked_child_cannot_release_its_parents_lock(path, tmp_path):
+    source = """
+        import os, warnings
+        from evenloop import BlockingFileLock
+
+        def is_free():
+            try:
+                BlockingFileLock(PATH, timeout=0).acquire()
+            except BlockingIOError:
+                return False
+            return True
+
+        warnings.simplefilter("ignore")
+        lock = BlockingFileLock(PATH)
+        lock.acquire()
+        if (child := os.fork()) == 0:
+            try:
+                lock.release()
+            except RuntimeError as error:
+                print(error, lock.locked(), is_free(), flush=True)
+            os._exit(0)
+        print(os.waitpid(child, 0)[1], is_free())
+        lock.release()
+        print(is_free())
+    """
+    process = support.run_child(tmp_path, source.replace("PATH", repr(str(path))))
+    assert process.stderr == ""
+    assert process.stdout.splitlines() == [
+        "the lock belongs to the parent of this forked process False False",
+        "0 False",
+        "True",
+    ]

@@ -221,7 +221,11 @@ def as_flock_says_it(text):
 
 @pytest.mark.absent("no-flock-program-here", "windows")
 def test_exit_codes_and_messages_are_those_of_flock(tmp_path):
-    """The same command lines, given to both; the shell's own numbers go with them."""
+    """The same command lines, given to both; the shell's own numbers go with them.
+
+    The words of messages have changed since ("invalid timeout"): they are those of util-linux 2.38.
+    """
+    version = subprocess.run([flock(), "--version"], capture_output=True, text=True).stdout
     for arguments in (
         ["FILE", "true"],
         ["FILE", "false"],
@@ -283,7 +287,9 @@ def test_exit_codes_and_messages_are_those_of_flock(tmp_path):
         ours = lock(*arguments, cwd=tmp_path)
         assert ours.returncode == theirs.returncode, arguments
         assert as_flock_says_it(ours.stdout) == as_flock_says_it(theirs.stdout)
-        assert as_flock_says_it(ours.stderr) == theirs.stderr
+        assert bool(ours.stderr) == bool(theirs.stderr), arguments
+        if "util-linux 2.38" in version:
+            assert as_flock_says_it(ours.stderr) == theirs.stderr
 
 
 @pytest.mark.absent("no-flock-program-here", "windows")
