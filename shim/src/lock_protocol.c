@@ -170,6 +170,18 @@ static int finish(es_lock_t *lock) {
     return 0;
 }
 
+/* Where every unlock is told to all who wait, a reader that leaves GATE without DATA would wake
+ * itself, and try again for ever: it looks before it goes in. */
+static int is_data_busy(es_lock_t *lock) {
+    if (es__prim_lock_look(&lock->hold, lock->layout.bytes[DATA_AT], ES_LOCK_SHARED) == 0) {
+        return 0;
+    }
+    lock->blocked_on = ES__STEP_DATA;
+    lock->blocked_kind = ES_LOCK_SHARED;
+    lock->is_passing = 0;
+    return 1;
+}
+
 /* GATE shared is not kept while DATA is busy: others are to pass meanwhile. Once the system has
  * granted DATA, GATE is no longer asked for: a writer that shut it may be waiting for us. */
 static int advance_shared(es_lock_t *lock) {
@@ -177,6 +189,9 @@ static int advance_shared(es_lock_t *lock) {
 
     if ((lock->held & ES__STEP_DATA) != 0) {
         return finish(lock);
+    }
+    if (ES__LOCK_UNLOCK_IS_TOLD && lock->is_queued && is_data_busy(lock)) {
+        return ES_EAGAIN;
     }
     code = take(lock, ES__STEP_GATE, ES_LOCK_SHARED);
     if (code != 0) {

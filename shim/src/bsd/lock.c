@@ -231,6 +231,13 @@ int es__prim_lock_wait(es__hold_t *hold, es__bytes_t bytes, es_lock_kind_t kind)
     return ES_ENOTSUP;
 }
 
+int es__prim_lock_look(const es__hold_t *hold, es__bytes_t bytes, es_lock_kind_t kind) {
+    (void)hold;
+    (void)bytes;
+    (void)kind;
+    return 0;
+}
+
 int es__prim_lock_convert(es__hold_t *hold, es__bytes_t bytes, es_lock_kind_t kind) {
     return es__prim_lock_try(hold, bytes, kind);
 }
@@ -333,7 +340,7 @@ int es__lock_reopen(int base, const char *path, uint32_t flags) {
  * can be watched. */
 int es__prim_lock_caps(intptr_t native, uint32_t *caps) {
     (void)native;
-    *caps = ES_LOCK_CAN_LOCK | ES_LOCK_CAN_FLOCK | ES_LOCK_CAN_NOTIFY;
+    *caps = ES__LOCK_CAPS;
     return 0;
 }
 

@@ -6,14 +6,17 @@
 
 #include <fcntl.h>
 
-#define ES__LOCK_SPLITS   1
-#define ES__LOCK_UPGRADES 1
-#define ES__LOCK_DETACHES 1
-#define ES__LOCK_QUEUES   1
+#define ES__LOCK_SPLITS         1
+#define ES__LOCK_UPGRADES       1
+#define ES__LOCK_DETACHES       1
+#define ES__LOCK_QUEUES         1
 
-#define ES__OFD_SETLK     90
-#define ES__OFD_SETLKW    91
+#define ES__LOCK_UNLOCK_IS_TOLD 1
 
-#define ES__LOCK_NOTES    (NOTE_FUNLOCK | NOTE_DELETE | NOTE_ATTRIB)
+#define ES__OFD_GETLK           92
+#define ES__OFD_SETLK           90
+#define ES__OFD_SETLKW          91
+
+#define ES__LOCK_NOTES          (NOTE_FUNLOCK | NOTE_DELETE | NOTE_ATTRIB)
 
 #endif

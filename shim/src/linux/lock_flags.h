@@ -5,12 +5,15 @@
 
 #include <fcntl.h>
 
-#define ES__LOCK_SPLITS   1
-#define ES__LOCK_UPGRADES 1
-#define ES__LOCK_DETACHES 1
-#define ES__LOCK_QUEUES   1
+#define ES__LOCK_SPLITS         1
+#define ES__LOCK_UPGRADES       1
+#define ES__LOCK_DETACHES       1
+#define ES__LOCK_QUEUES         1
 
-#define ES__OFD_SETLK     F_OFD_SETLK
-#define ES__OFD_SETLKW    F_OFD_SETLKW
+#define ES__LOCK_UNLOCK_IS_TOLD 0
+
+#define ES__OFD_GETLK           F_OFD_GETLK
+#define ES__OFD_SETLK           F_OFD_SETLK
+#define ES__OFD_SETLKW          F_OFD_SETLKW
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Waiting on macOS and the BSDs: one kqueue per monitor watches the files that its requests wait
  * for (EVFILT_VNODE on the waiter's own descriptor; which events tell of a release is the kernel's,
- * ES__LOCK_NOTES), and takes wakes as EVFILT_USER or, where there is none, through a pipe. A knote
+ * ES__LOCK_NOTES), and takes wakes through a pipe. A knote
  * goes with its descriptor. Where a watch is not to be had the wait is blind. Breaks if a hold is
  * closed while its wait counts on the knote. */
 #include "lock_posix.h"
@@ -10,6 +10,7 @@
 #include "prim/kernel.h"
 
 #include <evenshim/memory.h>
+#include <evenshim/process.h>
 
 #include <assert.h>
 #include <errno.h>
@@ -22,7 +23,8 @@
 
 struct es__prim_monitor {
     int queue;
-    int wakes[2]; /* a pipe: not every BSD has EVFILT_USER */
+    int wakes[2];        /* a pipe: not every BSD has EVFILT_USER */
+    uint32_t generation; /* es_process_generation at the opening */
     es__wait_t *waits;
 };
 
@@ -49,6 +51,7 @@ int es__prim_monitor_open(es__prim_monitor_t **out) {
         es_free(monitor);
         return code;
     }
+    monitor->generation = es_process_generation();
     monitor->queue = es__sys.kqueue();
     if (monitor->queue >= 0) {
         (void)es__sys.fcntl(monitor->queue, F_SETFD, FD_CLOEXEC);
@@ -68,7 +71,7 @@ int es__prim_monitor_open(es__prim_monitor_t **out) {
 void es__prim_monitor_close(es__prim_monitor_t *monitor) {
     (void)es__sys.close(monitor->wakes[0]);
     (void)es__sys.close(monitor->wakes[1]);
-    if (monitor->queue >= 0) {
+    if (monitor->queue >= 0 && monitor->generation == es_process_generation()) {
         (void)es__sys.close(monitor->queue);
     }
     es_free(monitor);

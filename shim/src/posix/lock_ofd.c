@@ -9,6 +9,7 @@
 #include "prim/socket.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 static int set_flock(int fd, int operation) {
     int result;
@@ -61,6 +62,18 @@ int es__prim_lock_wait(es__hold_t *hold, es__bytes_t bytes, es_lock_kind_t kind)
         return ES_ENOTSUP;
     }
     return take(hold, bytes, kind, 1);
+}
+
+int es__prim_lock_look(const es__hold_t *hold, es__bytes_t bytes, es_lock_kind_t kind) {
+    struct flock region = {0};
+
+    region.l_type = kind == ES_LOCK_SHARED ? F_RDLCK : F_WRLCK;
+    region.l_whence = SEEK_SET;
+    region.l_start = (off_t)bytes.offset;
+    region.l_len = (off_t)bytes.size;
+    return es__sys.fcntl((int)hold->native, ES__OFD_GETLK, &region) == 0 && region.l_type != F_UNLCK
+               ? ES_EAGAIN
+               : 0;
 }
 
 /* fcntl replaces the lock that the same owner has on the bytes, or leaves it when it cannot. */

@@ -7,6 +7,7 @@
  * lock_flags.h of the leaf has constants:
  *   ES__LOCK_SPLITS    part of a locked range may be freed (Unix); else only exactly what was taken
  *   ES__LOCK_UPGRADES  a shared lock can become exclusive in one step
+ *   ES__LOCK_UNLOCK_IS_TOLD  every unlock wakes all who wait for the file, who unlocks among them
  *   ES__LOCK_DETACHES  (Unix) a lock belongs to its descriptor and the duplicates of that
  *   ES__LOCK_QUEUES    (Unix) the system's blocking call waits for locks as this leaf means them
  *
@@ -81,11 +82,14 @@ int es__prim_lock_identity_at(const char *path, es__identity_t *identity);
  *   post:   0 and held, or a negative code and nothing has changed.
  *   errors: ES_EAGAIN somebody else has a lock in the way; ES_EBADF opened without the right;
  *           ES_ENOTSUP the file system has no locks.
+ * es__prim_lock_look: ES_EAGAIN if a try would not get the bytes now. It takes and frees nothing. 0
+ *           if it would; a leaf without ES__LOCK_UNLOCK_IS_TOLD need not know, and says 0.
  * es__prim_lock_convert: gives held bytes the other kind, in one step and without waiting; to
  *           exclusive only where ES__LOCK_UPGRADES.
  *   post:   as above; the old lock stays after a failure.
  * es__prim_lock_free: frees exactly bytes that are held (a part of them where ES__LOCK_SPLITS). */
 int es__prim_lock_try(es__hold_t *hold, es__bytes_t bytes, es_lock_kind_t kind);
+int es__prim_lock_look(const es__hold_t *hold, es__bytes_t bytes, es_lock_kind_t kind);
 int es__prim_lock_convert(es__hold_t *hold, es__bytes_t bytes, es_lock_kind_t kind);
 int es__prim_lock_free(es__hold_t *hold, es__bytes_t bytes);
 

@@ -4,7 +4,8 @@
 #ifndef EVENSHIM_SRC_LOCK_FLAGS_H
 #define EVENSHIM_SRC_LOCK_FLAGS_H
 
-#define ES__LOCK_SPLITS   0
-#define ES__LOCK_UPGRADES 0
+#define ES__LOCK_UNLOCK_IS_TOLD 0
+#define ES__LOCK_SPLITS         0
+#define ES__LOCK_UPGRADES       0
 
 #endif
