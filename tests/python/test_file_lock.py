@@ -343,6 +343,48 @@ def test_a_hard_link_names_the_same_lock(run, path, tmp_path):
     run(main())
 
 
+def check_same_lock(path, other):
+    with BlockingFileLock(path):
+        assert not is_free(other), other
+    with BlockingFileLock(other):
+        assert not is_free(path), other
+
+
+def test_other_ways_to_a_file_lead_to_the_same_lock(path, tmp_path, monkeypatch):
+    path.touch()
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for other in ("lock", os.path.join(".", "lock"), os.path.join("folder", os.pardir, "lock")):
+        check_same_lock(path, other)
+        check_same_lock(path, os.path.join(tmp_path, other))
+
+
+@pytest.mark.absent("symlinks-of-tests", "windows")
+def test_a_linked_folder_leads_to_the_same_lock(path, tmp_path):
+    path.touch()
+    (tmp_path / "linked").symlink_to(tmp_path, target_is_directory=True)
+    check_same_lock(path, tmp_path / "linked" / "lock")
+    check_same_lock(path, tmp_path / "linked" / "linked" / "lock")
+
+
+@pytest.mark.absent("names-of-windows", "posix")
+def test_the_names_that_windows_has_for_a_file_lead_to_the_same_lock(tmp_path):
+    """Other letters, `\\\\?\\`, forward slashes, and the short one of 8 and 3 letters."""
+    import ctypes
+
+    path = tmp_path / "a lock with a long name.text"
+    path.touch()
+    short = ctypes.create_unicode_buffer(1024)
+    assert ctypes.windll.kernel32.GetShortPathNameW(str(path), short, 1024) > 0
+    for other in (
+        tmp_path / path.name.upper(),
+        f"\\\\?\\{path}",
+        path.as_posix(),
+        short.value,
+    ):
+        check_same_lock(path, other)
+
+
 # -- cancellation ----------------------------------------------------------------------------------
 
 

@@ -49,6 +49,10 @@ static struct fake {
     int call_count;
     int fail_at; /* -1: none */
     DWORD fail_error;
+    int open_failures; /* so many openings fail from now on */
+    DWORD open_error;
+    int open_count;
+    DWORD attributes; /* of any path */
 } fake;
 
 static int fails(void) {
@@ -269,6 +273,12 @@ static HANDLE WINAPI do_CreateFileW(LPCWSTR path, DWORD access, DWORD share,
     assert_int_equal(share, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE);
     assert_null(security); /* not inherited */
     assert_null(model);
+    fake.open_count++;
+    if (fake.open_failures > 0) {
+        fake.open_failures--;
+        fake.error = fake.open_error;
+        return INVALID_HANDLE_VALUE;
+    }
     if (fails()) {
         return INVALID_HANDLE_VALUE;
     }
@@ -306,7 +316,7 @@ static DWORD WINAPI do_GetFileType(HANDLE handle) {
 
 static DWORD WINAPI do_GetFileAttributesW(LPCWSTR path) {
     (void)path;
-    return FILE_ATTRIBUTE_NORMAL;
+    return fake.attributes;
 }
 
 static BOOL WINAPI do_GetFileInformationByHandle(HANDLE handle,
@@ -450,6 +460,7 @@ static int set_up(void **state) {
     (void)state;
     memset(&fake, 0, sizeof(fake));
     fake.fail_at = -1;
+    fake.attributes = FILE_ATTRIBUTE_NORMAL;
     assert_code(es_lockfile_open("lock", ES_LOCK_CREATE, 0600, &file), 0);
     assert_code(es_lock_monitor_open(&monitor), 0);
     return 0;
@@ -716,6 +727,43 @@ static void every_call_may_fail(void **state) {
     }
 }
 
+/* A virus scanner has the file open without sharing; a file that is being deleted (the system's
+ * STATUS_DELETE_PENDING) refuses access and shows no attributes. Both pass; a refusal does not. */
+static void an_opening_that_others_prevent_for_a_moment_is_repeated(void **state) {
+    static const struct {
+        DWORD error;
+        DWORD attributes;
+        int failures;
+        int open_count;
+        int code;
+    } cases[] = {
+        {ERROR_SHARING_VIOLATION, FILE_ATTRIBUTE_NORMAL, 3, 4, 0},
+        {ERROR_SHARING_VIOLATION, FILE_ATTRIBUTE_NORMAL, 1000, 25, ES_EBUSY},
+        {ERROR_ACCESS_DENIED, INVALID_FILE_ATTRIBUTES, 3, 4, 0},
+        {ERROR_ACCESS_DENIED, INVALID_FILE_ATTRIBUTES, 1000, 25, ES_EACCES},
+        {ERROR_ACCESS_DENIED, FILE_ATTRIBUTE_NORMAL, 1000, 1, ES_EACCES},
+    };
+
+    (void)state;
+    for (size_t index = 0; index < COUNT(cases); index++) {
+        es_lockfile_t *opened = NULL;
+        int64_t began = fake.clock;
+        int handles = count_handles();
+
+        fake.open_count = 0;
+        fake.open_error = cases[index].error;
+        fake.open_failures = cases[index].failures;
+        fake.attributes = cases[index].attributes;
+        assert_code(es_lockfile_open("lock", ES_LOCK_CREATE, 0, &opened), cases[index].code);
+        assert_int_equal(fake.open_count, cases[index].open_count);
+        assert_true(fake.clock - began <= 250 * MS);
+        fake.open_failures = 0;
+        fake.attributes = FILE_ATTRIBUTE_NORMAL;
+        es_lockfile_close(opened);
+        assert_int_equal(count_handles(), handles);
+    }
+}
+
 #define IN_WINDOWS(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void) {
@@ -729,6 +777,7 @@ int main(void) {
         IN_WINDOWS(a_request_that_was_cancelled_unasked_begins_again),
         IN_WINDOWS(closing_a_monitor_awaits_its_requests),
         IN_WINDOWS(every_call_may_fail),
+        IN_WINDOWS(an_opening_that_others_prevent_for_a_moment_is_repeated),
     };
 
     return cmocka_run_group_tests_name("locks on a scripted Windows", tests, NULL, NULL);
