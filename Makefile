@@ -186,14 +186,15 @@ bench: bootstrap-build ## compare with a C server on libuv, asyncio and uvloop
 bench-test: bootstrap-build ## whether the benchmarks measure what they say
 	@tools/venv test
 	@$(MAKE) bench-programs
-	@EVENLOOP_BENCH_BIN=$(B)/bench/bench $(VENV)/bin/python -m pytest bench/test_bench.py -p no:cacheprovider \
+	@EVENLOOP_BENCH_BIN=$(B)/bench/bench $(VENV)/bin/python -m pytest bench -p no:cacheprovider \
 	    -n $(JOBS) $(PYTEST_ARGS)
 
-# BENCH_ARGS="--page docs/locks.md" puts the table there.
+# BENCH_ARGS="--page docs/locks.md" puts the tables there; --only c or python makes one of the two.
 .PHONY: bench-locks
 bench-locks: bootstrap-build ## compare file locks: evenloop, flock(2), polling, filelock, portalocker, fasteners
 	@tools/venv bench
-	@$$(tools/venv path bench)/bin/python bench/locks.py $(BENCH_ARGS)
+	@$(MAKE) bench-programs
+	@$$(tools/venv path bench)/bin/python bench/locks.py --bin $(B)/bench/bench $(BENCH_ARGS)
 
 .PHONY: bench-programs
 bench-programs:

@@ -2,12 +2,20 @@
 /* lock_kinds.c: evenshim's locks for the comparison, and the list of all kinds. */
 #include "lock_kinds.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define HOUR_NS INT64_C(3600000000000)
 
+static int judge(int code) {
+    if (code != 0) {
+        (void)fprintf(stderr, "lock_handoff: evenshim says %s\n", es_error_name(code));
+    }
+    return code == 0 ? 0 : -1;
+}
+
 static int open_file(side_lock_t *lock, const char *path, uint32_t flags) {
-    return es_lockfile_open(path, ES_LOCK_CREATE | flags, 0600, &lock->file) == 0 ? 0 : -1;
+    return judge(es_lockfile_open(path, ES_LOCK_CREATE | flags, 0600, &lock->file));
 }
 
 static int open_default(side_lock_t *lock, const char *path, int is_first) {
@@ -21,21 +29,17 @@ static int open_fair(side_lock_t *lock, const char *path, int is_first) {
 }
 
 static int acquire(side_lock_t *lock) {
-    return es_lock_acquire(lock->file, ES_LOCK_EXCLUSIVE, NULL, ES_LOCK_FOREVER, NULL,
-                           &lock->held) == 0
-               ? 0
-               : -1;
+    return judge(
+        es_lock_acquire(lock->file, ES_LOCK_EXCLUSIVE, NULL, ES_LOCK_FOREVER, NULL, &lock->held));
 }
 
 /* A deadline that never comes: such a wait can end without the lock, so it takes another way. */
 static int acquire_in_time(side_lock_t *lock) {
-    return es_lock_acquire(lock->file, ES_LOCK_EXCLUSIVE, NULL, HOUR_NS, NULL, &lock->held) == 0
-               ? 0
-               : -1;
+    return judge(es_lock_acquire(lock->file, ES_LOCK_EXCLUSIVE, NULL, HOUR_NS, NULL, &lock->held));
 }
 
 static int release(side_lock_t *lock) {
-    return es_lock_release(lock->held) == 0 ? 0 : -1;
+    return judge(es_lock_release(lock->held));
 }
 
 static void close_file(side_lock_t *lock) {

@@ -6,7 +6,8 @@ Three figures for each kind of lock. *Alone*: acquiring and releasing what nobod
 each of a number of processes gets that all want the same lock all the time and hold it for half a
 millisecond.
 
-Every contender runs in processes of its own. One that is not installed is reported as absent.
+Every contender runs in processes of its own. One that is not installed is reported as absent. The
+same two costs without Python come from the program ``lock_handoff``, where it has been built.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import handoff
+import run
 
 HOLD_S = 0.0005
 BEFORE_RELEASE_S = 0.003  # the other one waits for certain by then
@@ -325,13 +329,20 @@ def table(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def write_page(page: Path, text: str) -> None:
+def write_page(page: Path, mark: str, text: str) -> None:
     """Replace what stands between the two marks of a page."""
-    before, _, rest = page.read_text("utf-8").partition(MARK)
-    _, found, after = rest.partition(MARK)
+    before, _, rest = page.read_text("utf-8").partition(mark)
+    _, found, after = rest.partition(mark)
     if not found:
-        raise SystemExit(f"{page} has no two lines {MARK}")
-    page.write_text(f"{before}{MARK}\n\n{text}\n\n{MARK}{after}", "utf-8")
+        raise SystemExit(f"{page} has no two lines {mark}")
+    page.write_text(f"{before}{mark}\n\n{text}\n\n{mark}{after}", "utf-8")
+
+
+def measure_c(options: argparse.Namespace) -> dict[str, Any]:
+    """The figures without Python."""
+    program = run.find_programs(options.bin) / f"lock_handoff{run.SUFFIX}"
+    print("measuring in C", file=sys.stderr, flush=True)
+    return handoff.measure(program, "--rounds", str(options.c_rounds))
 
 
 def main() -> None:
@@ -343,7 +354,10 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=16, help="that contend for one lock")
     parser.add_argument("--seconds", type=int, default=5, help="that they contend")
     parser.add_argument("--json", type=Path, help="where to leave the figures")
-    parser.add_argument("--page", type=Path, help="a page whose table to replace")
+    parser.add_argument("--page", type=Path, help="a page whose tables to replace")
+    parser.add_argument("--only", choices=("python", "c"), help="one of the two tables alone")
+    parser.add_argument("--c-rounds", type=int, default=5, help="rounds of the C program")
+    parser.add_argument("--bin", type=Path, help="where the C programs are; the newest, if not")
     parser.add_argument("--role", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.role:
@@ -353,22 +367,31 @@ def main() -> None:
     unknown = [name for name in options.contenders if name not in CONTENDERS]
     if unknown:
         parser.error(f"there is no contender {unknown[0]!r}")
+    where = f"{platform.system()} {platform.release()}, {os.cpu_count()} cores"
     report: dict[str, Any] = {
-        "machine": f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
-        f", {os.cpu_count()} cores",
+        "machine": f"{where}, Python {platform.python_version()}",
         **{name: getattr(options, name) for name in ("rounds", "processes", "seconds")},
         "rows": {},
     }
-    for name in options.contenders or CONTENDERS:
-        print(f"measuring {name}", file=sys.stderr, flush=True)
-        present = is_present(CONTENDERS[name].module)
-        report["rows"][name] = measure(name, options) if present else None
-    text = table(report)
-    print(text)
+    tables = {}
+    if options.only != "c":
+        for name in options.contenders or CONTENDERS:
+            print(f"measuring {name}", file=sys.stderr, flush=True)
+            present = is_present(CONTENDERS[name].module)
+            report["rows"][name] = measure(name, options) if present else None
+        tables[MARK] = table(report)
+    if options.only != "python":
+        try:
+            report["c"] = measure_c(options)
+        except run.BenchError as error:
+            raise SystemExit(f"bench: {error}") from error
+        tables[handoff.MARK] = handoff.table(report["c"], where)
+    print("\n\n".join(tables.values()))
     if options.json:
         options.json.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
-    if options.page:
-        write_page(options.page, text)
+    for mark, text in tables.items():
+        if options.page:
+            write_page(options.page, mark, text)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
  *
  * Owns nothing. Each function has one body per system: os_socket_posix.c or os_socket_win.c, and
  * os_cpu_posix.c, os_cpu_darwin.c or os_cpu_win.c; the build picks the files.
- * The benchmark programs use neither evenshim nor the engine, so that a fault there cannot
- * flatter the figures that are compared here. */
+ * The echo programs use neither evenshim nor the engine, so that a fault there cannot flatter the
+ * figures that are compared here. */
 #ifndef BENCH_OS_H
 #define BENCH_OS_H
 

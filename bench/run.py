@@ -89,7 +89,7 @@ def find_programs(folder: Path | None = None) -> Path:
         for found in folders
         if all(
             (found / f"{name}{SUFFIX}").is_file()
-            for name in ("load", "echo_uv", "echo_poll", "echo_udp")
+            for name in ("load", "echo_uv", "echo_poll", "echo_udp", "lock_handoff")
         )
     ]
     if not complete:
