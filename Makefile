@@ -222,6 +222,12 @@ cross-check: tools bootstrap-build ## compile for Windows ARM64 and macOS ARM64
 	done
 	@echo "cross-check: both compile"
 
+.PHONY: musl-test
+musl-test: tools bootstrap-build ## evenshim's tests with musl for a C library
+	@tools/step "configuring for musl" cmake --preset linux-musl -B $(B)/linux-musl
+	@tools/step "compiling for musl" cmake --build $(B)/linux-musl
+	@ctest --test-dir $(B)/linux-musl -R 'shim\.test_' --no-tests=error --output-on-failure --timeout 120
+
 .PHONY: tools
 tools: bootstrap-build ## the tools environment: zig, ruff, mypy, clang-format
 	@tools/venv tools

@@ -47,7 +47,7 @@ function(evenloop_build_cmocka)
     target_compile_options(cmocka PRIVATE -w)
     target_compile_definitions(cmocka PUBLIC CMOCKA_STATIC
         PRIVATE HAVE_STDDEF_H=1 HAVE_STDARG_H=1 HAVE_SETJMP_H=1 HAVE_STDLIB_H=1 HAVE_STDINT_H=1 HAVE_INTTYPES_H=1
-                HAVE_STRING_H=1 HAVE_TIME_H=1 HAVE_SIGNAL_H=1 HAVE_MALLOC_H=1)
+                HAVE_STRING_H=1 HAVE_TIME_H=1 HAVE_SIGNAL_H=1 HAVE_MALLOC_H=1 $<$<PLATFORM_ID:Linux>:_GNU_SOURCE>)
 endfunction()
 
 if(CMAKE_CROSSCOMPILING OR EVENLOOP_CMOCKA_SOURCE_DIR OR WIN32)
