@@ -178,7 +178,7 @@ import ctypes
 class Info(ctypes.Structure):
     _fields_ = [("size", ctypes.c_uint32), ("names", ctypes.c_void_p * 3),
                 ("numbers", ctypes.c_uint32 * 7), ("flags", ctypes.c_uint32),
-                ("show", ctypes.c_uint16)]
+                ("show", ctypes.c_uint16), ("reserved", ctypes.c_void_p * 4)]
 info = Info()
 ctypes.windll.kernel32.GetStartupInfoW(ctypes.byref(info))
 print(info.flags & 1, info.show, end="")
