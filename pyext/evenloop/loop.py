@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 import weakref
 from asyncio import base_events, constants, selector_events, sslproto
 from typing import Any
@@ -36,6 +37,8 @@ class Loop(*_bases, base_events.BaseEventLoop):  # type: ignore[misc]
 
     def __init__(self) -> None:
         base_events.BaseEventLoop.__init__(self)
+        # Ours is the finest clock of the system, which up to 3.12 time.monotonic is not on Windows.
+        self._clock_resolution = time.get_clock_info("perf_counter").resolution
         self._transports: Any = weakref.WeakValueDictionary()
         self._init_platform()
 

@@ -83,6 +83,14 @@ static void empty_slot(ev_sock_op_t *self) {
     }
 }
 
+bool ev_sock_op_evict(el_poll_t *poll, el_direction_t direction) {
+    if (el_poll_get(poll, direction, NULL) != on_ready) {
+        return false;
+    }
+    el_poll_clear(poll, direction);
+    return true;
+}
+
 /* What has the slot now goes: asyncio lets the later one replace the earlier. */
 static int evict(ev_sock_op_t *self, PyObject *fileno) {
     el_poll_cb cb = el_poll_get(self->poll, self->kind->direction, NULL);

@@ -49,6 +49,10 @@ struct ev_sock_op {
  * subclass's methods are honoured. false, without an exception: call the object's own methods. */
 bool ev_sock_op_direct(ev_sock_op_t *self, es_sock_t *fd);
 
+/* Takes the slot from an operation that waits in it, which then waits until it is cancelled, as
+ * asyncio's does without its reader. False if there is none. */
+bool ev_sock_op_evict(el_poll_t *poll, el_direction_t direction);
+
 extern const ev_sock_kind_t ev_sock_recv_kind;
 extern const ev_sock_kind_t ev_sock_recv_into_kind;
 extern const ev_sock_kind_t ev_sock_recvfrom_kind;

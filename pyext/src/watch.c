@@ -6,9 +6,7 @@
  * watch holds one el_poll_open. A descriptor that belongs to a transport is refused, as asyncio
  * does, so that nobody reads another's bytes.
  */
-#include "threads.h"
-
-#include <evenloop/poll.h>
+#include "sock_op.h"
 
 typedef struct ev_watch {
     struct ev_watch *next;
@@ -223,7 +221,11 @@ static PyObject *remove_watch(ev_loop_t *self, el_direction_t direction, PyObjec
         }
         PyErr_Clear();
     } else {
-        watch = watch_of(el_poll_find(&self->el, fd), direction);
+        el_poll_t *poll = el_poll_find(&self->el, fd);
+        watch = watch_of(poll, direction);
+        if (watch == NULL && poll != NULL && ev_sock_op_evict(poll, direction)) {
+            Py_RETURN_TRUE; /* in asyncio a sock_ operation waits through a reader like any other */
+        }
     }
     if (watch == NULL) {
         Py_RETURN_FALSE;

@@ -18,6 +18,7 @@ from typing import Any
 import support
 import wrong_arguments as tables
 import wrong_arguments_subjects as subjects
+import wrong_states as states
 
 with contextlib.closing(support.reference_loop()) as _loop:
     STOCK = type(_loop)
@@ -183,6 +184,22 @@ def of_tls_in_state(name: str, life: str) -> Iterator[Question]:
     yield from of_call_in_state(name, "tls", subjects.tls_transport, life, ["running", "closed"])
 
 
+# -- wrong states ----------------------------------------------------------------------------------
+
+
+def of_state(group: str) -> Iterator[Question]:
+    """What is asked of a loop out of turn, and callbacks that do what they must not."""
+    for row, ask_it in states.GROUPS[group].items():
+
+        def call(stage: tables.Stage, ask_it: states.Row = ask_it) -> Callable[[], Any]:
+            return lambda: ask_it(stage)
+
+        def ask(make_loop: Callable[[], Any], collect: bool, call: Any = call) -> list[Any]:
+            return tables.answer(make_loop, "idle", call, collect)
+
+        yield Question(group, row, "idle", ask)
+
+
 def all_questions() -> Iterator[Question]:
     """Every question, group by group."""
     for name in LOOP_METHODS:
@@ -199,3 +216,5 @@ def all_questions() -> Iterator[Question]:
             yield from of_transport_in_state(name, kind)
     for name, life in subjects.TLS_CALLS:
         yield from of_tls_in_state(name, life)
+    for group in states.GROUPS:
+        yield from of_state(group)

@@ -428,6 +428,8 @@ _SAME: tuple[tuple[str, str], ...] = (
     (r"\bname=\d+", "name=N"),
     (r"\w+\._call_connection_lost\(\w*\)", "_call_connection_lost()"),
     (r"[^\s'\"]*\.py:\d+", "FILE:LINE"),
+    (r"(Base(?:Event)?)?Loop\.stop\(\)", "Loop.stop()"),
+    (r" took -?\d\.\d+ seconds", " took N seconds"),
 )
 
 
