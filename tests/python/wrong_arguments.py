@@ -426,7 +426,7 @@ _SAME: tuple[tuple[str, str], ...] = (
     (r"Thread-\d+", "Thread-N"),
     (r"got Future <.*> attached", "got Future attached"),
     (r"\bname=\d+", "name=N"),
-    (r"\w+\._call_connection_lost\(\w*\)", "_call_connection_lost()"),
+    (r"\w+\._call_connection_lost\(.*\)", "_call_connection_lost()"),
     (r"[^\s'\"]*\.py:\d+", "FILE:LINE"),
     (r"(Base(?:Event)?)?Loop\.stop\(\)", "Loop.stop()"),
     (r" took -?\d\.\d+ seconds", " took N seconds"),
