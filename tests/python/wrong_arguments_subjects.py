@@ -20,7 +20,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import support
-import test_tls
 import wrong_arguments as tables
 from wrong_arguments import Ask, Stage
 
@@ -200,6 +199,8 @@ TRANSPORT_CALLS = {"start_tls": good_start_tls, "sendfile": good_sendfile}
 
 async def tls_transport(stage: Stage) -> Any:
     """The client's end of a connection that has shaken hands."""
+    import test_tls  # of its requirements not all are had for a Python without a GIL
+
     loop = stage.loop
     ours, peer = stage.pair(b"")
     (transport, _), (other, _) = await asyncio.gather(
