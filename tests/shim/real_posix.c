@@ -9,46 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-const int real_inet = AF_INET;
-const int real_inet6 = AF_INET6;
-const int real_stream = SOCK_STREAM;
-const int real_dgram = SOCK_DGRAM;
-
-void real_ipv4(es_addr_t *addr, uint32_t host, unsigned port) {
-    struct sockaddr_in native;
-
-    memset(&native, 0, sizeof(native));
-    native.sin_family = AF_INET;
-    native.sin_port = htons((uint16_t)port);
-    native.sin_addr.s_addr = htonl(host);
-    memcpy(addr->storage.bytes, &native, sizeof(native));
-    addr->size = sizeof(native);
-}
-
-void real_ipv6(es_addr_t *addr, const unsigned char host[16], unsigned port) {
-    struct sockaddr_in6 native;
-
-    memset(&native, 0, sizeof(native));
-    native.sin6_family = AF_INET6;
-    native.sin6_port = htons((uint16_t)port);
-    memcpy(&native.sin6_addr, host, 16);
-    memcpy(addr->storage.bytes, &native, sizeof(native));
-    addr->size = sizeof(native);
-}
-
-unsigned real_port(const es_addr_t *addr) {
-    struct sockaddr_in native; /* the port is in the same place in both families */
-
-    memcpy(&native, addr->storage.bytes, sizeof(native));
-    return ntohs(native.sin_port);
-}
-
-uint32_t real_host4(const es_addr_t *addr) {
-    struct sockaddr_in native;
-
-    memcpy(&native, addr->storage.bytes, sizeof(native));
-    return ntohl(native.sin_addr.s_addr);
-}
+#include "real_address.inc"
 
 int real_has_ipv6(void) {
     static const struct in6_addr loopback = IN6ADDR_LOOPBACK_INIT;

@@ -6,7 +6,7 @@
  * killed leaves nothing with a descriptor that lives on. What makes it hard: an exclusive lock
  * cannot be moved between descriptors in one step, so another must not get between. */
 #include "check.h"
-#include "real_file.h"
+#include "lock_path.h"
 
 #include <evenshim/evenshim.h>
 
@@ -24,19 +24,9 @@
 
 enum { PROCESS_COUNT = 4, ROUND_COUNT = 1500 };
 
-static char path[REAL_PATH_BYTES];
-
 static int set_up(void **state) {
-    (void)state;
-    real_folder_make();
-    real_name(path, "lock");
-    real_write(path, "");
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    real_folder_remove();
+    (void)lock_path_set_up(state);
+    real_write(lock_path, "");
     return 0;
 }
 
@@ -80,7 +70,7 @@ static int probe(es_lock_kind_t kind, uint32_t flags) {
     es_lock_t *lock = NULL;
     int code;
 
-    assert_code(es_lockfile_open(path, flags, 0, &file), 0);
+    assert_code(es_lockfile_open(lock_path, flags, 0, &file), 0);
     code = es_lock_try(file, kind, NULL, &lock);
     if (code == 0) {
         assert_code(es_lock_release(lock), 0);
@@ -95,7 +85,7 @@ static void check_held(es_lock_kind_t kind) {
 }
 
 static void the_lock_ends_with_the_last_copy_of_the_descriptor(void **state) {
-    adopted_t shell = adopt(path, O_RDWR, 0);
+    adopted_t shell = adopt(lock_path, O_RDWR, 0);
     int copy = dup(shell.fd);
 
     (void)state;
@@ -108,7 +98,7 @@ static void the_lock_ends_with_the_last_copy_of_the_descriptor(void **state) {
 }
 
 static void a_release_frees_it_although_the_descriptor_stays_open(void **state) {
-    adopted_t shell = adopt(path, O_RDWR, 0);
+    adopted_t shell = adopt(lock_path, O_RDWR, 0);
     es_lock_t *lock = NULL;
 
     (void)state;
@@ -123,7 +113,7 @@ static void a_release_frees_it_although_the_descriptor_stays_open(void **state) 
 static void one_lock_takes_the_place_of_another_if_nobody_is_in_the_way(void **state) {
     static const es_lock_kind_t kinds[] = {ES_LOCK_SHARED, ES_LOCK_EXCLUSIVE, ES_LOCK_EXCLUSIVE,
                                            ES_LOCK_SHARED, ES_LOCK_SHARED,    ES_LOCK_EXCLUSIVE};
-    adopted_t shell = adopt(path, O_RDWR, 0);
+    adopted_t shell = adopt(lock_path, O_RDWR, 0);
 
     (void)state;
     for (size_t index = 0; index < sizeof(kinds) / sizeof(*kinds); index++) {
@@ -137,8 +127,8 @@ static void one_lock_takes_the_place_of_another_if_nobody_is_in_the_way(void **s
 }
 
 static void a_try_that_fails_keeps_the_old_lock(void **state) {
-    adopted_t one = adopt(path, O_RDWR, 0);
-    adopted_t other = adopt(path, O_RDWR, 0);
+    adopted_t one = adopt(lock_path, O_RDWR, 0);
+    adopted_t other = adopt(lock_path, O_RDWR, 0);
 
     (void)state;
     assert_code(lock_for(one.file, ES_LOCK_SHARED, 0), 0);
@@ -152,29 +142,15 @@ static void a_try_that_fails_keeps_the_old_lock(void **state) {
 
 /* ---- Waiting ---- */
 
-typedef struct answer {
-    es_lock_req_t req;
-    int count;
-    int status;
-    es_lock_t *lock;
-} answer_t;
-
-static void keep(es_lock_req_t *req, int status, es_lock_t *lock) {
-    answer_t *answer = req->data;
-
-    answer->count++;
-    answer->status = status;
-    answer->lock = lock;
-}
-
-static void begin(es_lock_monitor_t *monitor, answer_t *answer, es_lockfile_t *file) {
+static void begin(es_lock_monitor_t *monitor, lock_answer_t *answer, es_lockfile_t *file) {
     answer->req.data = answer;
-    assert_code(es_lock_start(monitor, &answer->req, file, ES_LOCK_EXCLUSIVE, NULL, 30 * S, keep),
+    assert_code(es_lock_start(monitor, &answer->req, file, ES_LOCK_EXCLUSIVE, NULL, 30 * S,
+                              lock_answer_keep),
                 0);
     assert_true(es_lock_dispatch(monitor) >= 0);
 }
 
-static void drive(es_lock_monitor_t *monitor, answer_t *answer) {
+static void drive(es_lock_monitor_t *monitor, lock_answer_t *answer) {
     while (answer->count == 0) {
         int64_t pause = es_lock_monitor_timeout(monitor);
 
@@ -185,16 +161,16 @@ static void drive(es_lock_monitor_t *monitor, answer_t *answer) {
 }
 
 static void who_waits_hears_of_an_unlock_and_of_the_last_close(void **state) {
-    adopted_t shell = adopt(path, O_RDWR, 0);
+    adopted_t shell = adopt(lock_path, O_RDWR, 0);
     es_lockfile_t *file = NULL;
     es_lock_monitor_t *monitor = NULL;
     int copy = dup(shell.fd);
 
     (void)state;
-    assert_code(es_lockfile_open(path, 0, 0, &file), 0);
+    assert_code(es_lockfile_open(lock_path, 0, 0, &file), 0);
     assert_code(es_lock_monitor_open(&monitor), 0);
     for (int times = 0; times < 2; times++) {
-        answer_t answer = {.count = 0};
+        lock_answer_t answer = {.count = 0};
 
         assert_code(lock_for(shell.file, ES_LOCK_EXCLUSIVE, 0), 0);
         begin(monitor, &answer, file);
@@ -214,10 +190,10 @@ static void who_waits_hears_of_an_unlock_and_of_the_last_close(void **state) {
 
 static void
 an_adopted_descriptor_can_wait_and_two_readers_do_not_wait_for_each_other(void **state) {
-    adopted_t one = adopt(path, O_RDWR, 0);
-    adopted_t other = adopt(path, O_RDWR, 0);
+    adopted_t one = adopt(lock_path, O_RDWR, 0);
+    adopted_t other = adopt(lock_path, O_RDWR, 0);
     es_lock_monitor_t *monitors[2] = {NULL, NULL};
-    answer_t answers[2] = {{.count = 0}, {.count = 0}};
+    lock_answer_t answers[2] = {{.count = 0}, {.count = 0}};
 
     (void)state;
     assert_code(lock_for(one.file, ES_LOCK_SHARED, 0), 0);
@@ -242,13 +218,13 @@ an_adopted_descriptor_can_wait_and_two_readers_do_not_wait_for_each_other(void *
 }
 
 static void a_killed_waiter_leaves_nothing_with_the_descriptor(void **state) {
-    adopted_t shell = adopt(path, O_RDWR, 0);
+    adopted_t shell = adopt(lock_path, O_RDWR, 0);
     es_lockfile_t *file = NULL;
     es_lock_t *reader = NULL;
     pid_t child;
 
     (void)state;
-    assert_code(es_lockfile_open(path, 0, 0, &file), 0);
+    assert_code(es_lockfile_open(lock_path, 0, 0, &file), 0);
     assert_code(es_lock_try(file, ES_LOCK_SHARED, NULL, &reader), 0);
     child = fork();
     if (child == 0) {
@@ -272,10 +248,10 @@ static void a_killed_waiter_leaves_nothing_with_the_descriptor(void **state) {
 /* Ones and others: adopted descriptors, and objects. `count` is raised without care. */
 static int contend(int is_adopting, uint32_t flags, volatile int *count) {
     es_lockfile_t *file = NULL;
-    int fd = open(path, O_RDWR | O_CLOEXEC);
+    int fd = open(lock_path, O_RDWR | O_CLOEXEC);
 
     if (fd < 0 || (is_adopting ? es_lockfile_wrap(fd, ES_LOCK_ADOPT | flags, &file)
-                               : es_lockfile_open(path, flags, 0, &file)) != 0) {
+                               : es_lockfile_open(lock_path, flags, 0, &file)) != 0) {
         return 1;
     }
     for (int round = 0; round < ROUND_COUNT; round++) {
@@ -333,7 +309,7 @@ static void nobody_gets_between_while_the_lock_changes_hands(void **state) {
 static void with_flock_any_file_and_folder_will_do(void **state) {
     static const es_lock_kind_t kinds[] = {ES_LOCK_EXCLUSIVE, ES_LOCK_SHARED, ES_LOCK_EXCLUSIVE};
     char folder[REAL_PATH_BYTES];
-    const char *names[] = {folder, path, real_null_device};
+    const char *names[] = {folder, lock_path, real_null_device};
 
     (void)state;
     real_name(folder, "");
@@ -354,9 +330,9 @@ static void with_flock_any_file_and_folder_will_do(void **state) {
 
 static void what_cannot_be_is_refused(void **state) {
     const es_range_t range = {0, 10};
-    adopted_t shell = adopt(path, O_RDWR, 0);
-    adopted_t reading = adopt(path, O_RDONLY, ES_LOCK_READONLY);
-    adopted_t writing = adopt(path, O_WRONLY, 0);
+    adopted_t shell = adopt(lock_path, O_RDWR, 0);
+    adopted_t reading = adopt(lock_path, O_RDONLY, ES_LOCK_READONLY);
+    adopted_t writing = adopt(lock_path, O_WRONLY, 0);
     es_lockfile_t *file = NULL;
     es_lock_t *lock = NULL;
     char folder[REAL_PATH_BYTES];
@@ -377,8 +353,8 @@ static void what_cannot_be_is_refused(void **state) {
     end(&reading);
     end(&writing);
     assert_code(es_lockfile_wrap(shell.fd, ES_LOCK_ADOPT, &file), ES_EBADF);
-    assert_code(es_lockfile_open(path, ES_LOCK_ADOPT, 0, &file), ES_EINVAL);
-    assert_code(es_lockfile_open(path, 0, 0, &file), 0);
+    assert_code(es_lockfile_open(lock_path, ES_LOCK_ADOPT, 0, &file), ES_EINVAL);
+    assert_code(es_lockfile_open(lock_path, 0, 0, &file), 0);
     assert_code(es_lockfile_unlock(file), ES_EINVAL);
     es_lockfile_close(file);
     real_name(folder, "");
@@ -387,7 +363,7 @@ static void what_cannot_be_is_refused(void **state) {
     assert_int_equal(close(fd), 0);
 }
 
-#define WITH_FOLDER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define WITH_FOLDER(test) cmocka_unit_test_setup_teardown(test, set_up, lock_path_tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -6,8 +6,8 @@
  * was forgotten. What makes it hard is that many failures are rightly survived (without inotify one
  * asks, without a thread one is told); then the life must go well. */
 #include "check.h"
+#include "lock_path.h"
 #include "real.h"
-#include "real_file.h"
 #include "script_posix.h"
 
 #include <evenshim/evenshim.h>
@@ -22,25 +22,8 @@ enum { TURNS_MAX = 400 };
 static const int errors[] = {EINTR,  EAGAIN, EBADF,  EINVAL, ENOMEM, EMFILE, ENFILE, EPERM,
                              EACCES, ENOLCK, ENOSPC, EIO,    ENOENT, EROFS,  9998};
 
-static char path[REAL_PATH_BYTES];
-
-typedef struct answer {
-    es_lock_req_t req;
-    int count;
-    int status;
-    es_lock_t *lock;
-} answer_t;
-
-static void keep(es_lock_req_t *req, int status, es_lock_t *lock) {
-    answer_t *answer = req->data;
-
-    answer->count++;
-    answer->status = status;
-    answer->lock = lock;
-}
-
 /* A failing poll must not make a wait endless: turns are counted, with a pause that time ends. */
-static void drive(es_lock_monitor_t *monitor, answer_t *answer) {
+static void drive(es_lock_monitor_t *monitor, lock_answer_t *answer) {
     for (int turns = 0; answer->count == 0 && turns < TURNS_MAX; turns++) {
         (void)es_lock_monitor_wait(monitor, MS / 4, NULL);
         (void)es_lock_dispatch(monitor);
@@ -64,11 +47,11 @@ static void drop(es_lock_t *lock) {
 static void wait_for(es_lock_monitor_t *monitor, es_lockfile_t *file, es_lockfile_t *other,
                      es_lock_kind_t kind, const es_range_t *range) {
     es_lock_t *in_the_way = NULL;
-    answer_t answer = {.count = 0};
+    lock_answer_t answer = {.count = 0};
 
     answer.req.data = &answer;
     (void)es_lock_try(other, ES_LOCK_EXCLUSIVE, range, &in_the_way);
-    if (es_lock_start(monitor, &answer.req, file, kind, range, 10 * MS, keep) != 0) {
+    if (es_lock_start(monitor, &answer.req, file, kind, range, 10 * MS, lock_answer_keep) != 0) {
         drop(in_the_way);
         return;
     }
@@ -81,7 +64,7 @@ static void wait_for(es_lock_monitor_t *monitor, es_lockfile_t *file, es_lockfil
 static void change_kinds(es_lock_monitor_t *monitor, es_lockfile_t *file, es_lockfile_t *other) {
     es_lock_t *lock = NULL;
     es_lock_t *reader = NULL;
-    answer_t answer = {.count = 0};
+    lock_answer_t answer = {.count = 0};
 
     answer.req.data = &answer;
     if (es_lock_try(file, ES_LOCK_SHARED, NULL, &lock) != 0) {
@@ -94,7 +77,8 @@ static void change_kinds(es_lock_monitor_t *monitor, es_lockfile_t *file, es_loc
     (void)es_lock_verify(lock);
     (void)es_lock_try(other, ES_LOCK_SHARED, NULL, &reader);
     if (es_lock_kind(lock) == ES_LOCK_SHARED &&
-        es_lock_start_convert(monitor, &answer.req, lock, ES_LOCK_EXCLUSIVE, 10 * MS, keep) == 0) {
+        es_lock_start_convert(monitor, &answer.req, lock, ES_LOCK_EXCLUSIVE, 10 * MS,
+                              lock_answer_keep) == 0) {
         (void)es_lock_dispatch(monitor);
         if (answer.count == 0) {
             (void)es_lock_cancel(&answer.req);
@@ -114,15 +98,15 @@ static void live_whole(uint32_t flags) {
     es_lock_owner_t owner;
     uint32_t caps = 0;
 
-    if (es_lockfile_open(path, ES_LOCK_CREATE | flags, 0600, &file) == 0 &&
-        es_lockfile_open(path, ES_LOCK_CREATE | flags, 0600, &other) == 0 &&
+    if (es_lockfile_open(lock_path, ES_LOCK_CREATE | flags, 0600, &file) == 0 &&
+        es_lockfile_open(lock_path, ES_LOCK_CREATE | flags, 0600, &other) == 0 &&
         es_lock_monitor_open(&monitor) == 0) {
         (void)es_lockfile_caps(file, &caps);
         wait_for(monitor, file, other, ES_LOCK_EXCLUSIVE, NULL);
         wait_for(monitor, file, other, ES_LOCK_SHARED, NULL);
         wait_for(monitor, file, other, ES_LOCK_EXCLUSIVE, &range);
         change_kinds(monitor, file, other);
-        (void)es_lock_owner_read(path, &owner);
+        (void)es_lock_owner_read(lock_path, &owner);
     }
     es_lock_monitor_close(monitor);
     es_lockfile_close(file);
@@ -131,7 +115,7 @@ static void live_whole(uint32_t flags) {
 
 /* A descriptor is given a lock, at once and after a wait, and loses it. */
 static void live_adopted(uint32_t flags) {
-    intptr_t descriptor = real_descriptor_open(path);
+    intptr_t descriptor = real_descriptor_open(lock_path);
     intptr_t copy = -1;
     es_lockfile_t *file = NULL;
     es_lockfile_t *other = NULL;
@@ -139,7 +123,7 @@ static void live_adopted(uint32_t flags) {
     es_lock_t *lock = NULL;
 
     if (es_lockfile_wrap(descriptor, ES_LOCK_ADOPT | flags, &file) == 0 &&
-        es_lockfile_open(path, flags, 0, &other) == 0 && es_lock_monitor_open(&monitor) == 0) {
+        es_lockfile_open(lock_path, flags, 0, &other) == 0 && es_lock_monitor_open(&monitor) == 0) {
         wait_for(monitor, file, other, ES_LOCK_EXCLUSIVE, NULL);
         wait_for(monitor, file, other, ES_LOCK_SHARED, NULL);
         if (es_lock_try(file, ES_LOCK_SHARED, NULL, &lock) == 0 &&
@@ -163,7 +147,7 @@ static void check_after(int open_count) {
     es_lock_t *lock = NULL;
 
     script_fail(NULL, -1, 0, 0);
-    assert_code(es_lockfile_open(path, ES_LOCK_CREATE, 0600, &file), 0);
+    assert_code(es_lockfile_open(lock_path, ES_LOCK_CREATE, 0600, &file), 0);
     assert_code(es_lock_try(file, ES_LOCK_EXCLUSIVE, NULL, &lock), 0);
     assert_code(es_lock_release(lock), 0);
     es_lockfile_close(file);
@@ -176,7 +160,7 @@ static void fail_everywhere(void (*live)(uint32_t flags), uint32_t flags, int ti
     int open_count;
     int call_count;
 
-    real_write(path, "");
+    real_write(lock_path, "");
     script_begin();
     live(flags);
     live(flags); /* the first has left a monitor for blocking calls */
@@ -226,16 +210,16 @@ static void waits_go_well_without_inotify(void **state) {
         es_lockfile_t *file = NULL;
         es_lock_monitor_t *monitor = NULL;
         es_lock_t *lock = NULL;
-        answer_t answer = {.count = 0};
+        lock_answer_t answer = {.count = 0};
 
         answer.req.data = &answer;
         script_begin();
         script_fail(cases[index].call, 0, SCRIPT_FOR_GOOD, cases[index].error);
-        assert_code(es_lockfile_open(path, ES_LOCK_CREATE, 0600, &file), 0);
+        assert_code(es_lockfile_open(lock_path, ES_LOCK_CREATE, 0600, &file), 0);
         assert_code(es_lock_monitor_open(&monitor), 0);
         assert_code(es_lock_try(file, ES_LOCK_EXCLUSIVE, NULL, &lock), 0);
         assert_code(es_lock_start(monitor, &answer.req, file, ES_LOCK_EXCLUSIVE, NULL,
-                                  ES_LOCK_FOREVER, keep),
+                                  ES_LOCK_FOREVER, lock_answer_keep),
                     0);
         assert_true(es_lock_monitor_timeout(monitor) > 0);
         assert_true(es_lock_monitor_timeout(monitor) <= 50 * MS);
@@ -271,12 +255,13 @@ static void a_wait_in_the_systems_queue_that_fails_leaves_nothing(void **state) 
         for (int from = 0; from < CALL_COUNT; from++) {
             es_lockfile_t *file = NULL;
             es_lock_t *lock = NULL;
-            answer_t answer = {.count = 0};
+            lock_answer_t answer = {.count = 0};
             int code;
 
             answer.req.data = &answer;
-            assert_code(es_lockfile_open(path, ES_LOCK_CREATE, 0600, &file), 0);
-            assert_code(es_lock_start(monitor, &answer.req, file, ES_LOCK_EXCLUSIVE, NULL, 0, keep),
+            assert_code(es_lockfile_open(lock_path, ES_LOCK_CREATE, 0600, &file), 0);
+            assert_code(es_lock_start(monitor, &answer.req, file, ES_LOCK_EXCLUSIVE, NULL, 0,
+                                      lock_answer_keep),
                         0);
             drive(monitor, &answer);
             assert_code(answer.status, 0);
@@ -294,21 +279,12 @@ static void a_wait_in_the_systems_queue_that_fails_leaves_nothing(void **state) 
     es_lock_monitor_close(monitor);
 }
 
-static int set_up(void **state) {
-    (void)state;
-    real_folder_make();
-    real_name(path, "lock");
-    return 0;
-}
-
 static int tear_down(void **state) {
-    (void)state;
     script_end();
-    real_folder_remove();
-    return 0;
+    return lock_path_tear_down(state);
 }
 
-#define WITH_FOLDER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define WITH_FOLDER(test) cmocka_unit_test_setup_teardown(test, lock_path_set_up, tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

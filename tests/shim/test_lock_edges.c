@@ -5,8 +5,8 @@
  * reads what is locked; tmpfs, overlayfs and a read-only file system lock as any other. What makes
  * it hard: each of these leaves a lock that looks right, and is held by nobody or by two. */
 #include "check.h"
+#include "lock_path.h"
 #include "real.h"
-#include "real_file.h"
 #include "sys.h"
 
 #include <evenshim/evenshim.h>
@@ -29,27 +29,9 @@
 
 enum { THREAD_COUNT = 8, ROUND_COUNT = 2000, CALLS_MAX = 60, UNTRIED = 77 };
 
-static char path[REAL_PATH_BYTES];
-
-static int set_up(void **state) {
-    (void)state;
-    real_folder_make();
-    real_name(path, "lock");
-    return 0;
-}
-
 static int tear_down(void **state) {
-    (void)state;
     es__sys = es__sys_default;
-    real_folder_remove();
-    return 0;
-}
-
-static es_lockfile_t *open_with(const char *name, uint32_t flags) {
-    es_lockfile_t *file = NULL;
-
-    assert_code(es_lockfile_open(name, flags, 0600, &file), 0);
-    return file;
+    return lock_path_tear_down(state);
 }
 
 static es_lock_t *hold(es_lockfile_t *file, es_lock_kind_t kind) {
@@ -57,31 +39,6 @@ static es_lock_t *hold(es_lockfile_t *file, es_lock_kind_t kind) {
 
     assert_code(es_lock_try(file, kind, NULL, &lock), 0);
     return lock;
-}
-
-static int probe(es_lockfile_t *file, es_lock_kind_t kind) {
-    es_lock_t *lock = NULL;
-    int code = es_lock_try(file, kind, NULL, &lock);
-
-    if (code == 0) {
-        assert_code(es_lock_release(lock), 0);
-    }
-    return code;
-}
-
-typedef struct answer {
-    es_lock_req_t req;
-    int count;
-    int status;
-    es_lock_t *lock;
-} answer_t;
-
-static void keep(es_lock_req_t *req, int status, es_lock_t *lock) {
-    answer_t *answer = req->data;
-
-    answer->count++;
-    answer->status = status;
-    answer->lock = lock;
 }
 
 /* ---- The system's odd answers ---- */
@@ -99,17 +56,17 @@ static ssize_t read_overflow(int fd, void *base, size_t size) {
 }
 
 static void lost_events_lose_no_wake_up(void **state) {
-    es_lockfile_t *file = open_with(path, ES_LOCK_CREATE);
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
     es_lock_t *lock = hold(file, ES_LOCK_EXCLUSIVE);
     es_lock_monitor_t *monitor = NULL;
-    answer_t answer = {.count = 0};
+    lock_answer_t answer = {.count = 0};
 
     (void)state;
     answer.req.data = &answer;
     assert_code(es_lock_monitor_open(&monitor), 0);
-    assert_code(
-        es_lock_start(monitor, &answer.req, file, ES_LOCK_EXCLUSIVE, NULL, ES_LOCK_FOREVER, keep),
-        0);
+    assert_code(es_lock_start(monitor, &answer.req, file, ES_LOCK_EXCLUSIVE, NULL, ES_LOCK_FOREVER,
+                              lock_answer_keep),
+                0);
     assert_true(es_lock_monitor_timeout(monitor) == ES_LOCK_FOREVER);
     es__sys.read = read_overflow;
     assert_code(es_lock_release(lock), 0);
@@ -140,27 +97,27 @@ static ssize_t pwrite_nothing(int fd, const void *base, size_t size, off_t at) {
 }
 
 static void a_full_disk_costs_the_record_and_not_the_lock(void **state) {
-    es_lockfile_t *file = open_with(path, ES_LOCK_CREATE);
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
     es_lock_t *lock = hold(file, ES_LOCK_EXCLUSIVE);
     es_lock_owner_t owner;
 
     (void)state;
     es__sys.pwrite = pwrite_full;
     assert_code(es_lock_owner_write(lock, NULL), ES_ENOSPC);
-    assert_code(es_lock_owner_read(path, &owner), ES_EPROTO); /* half a record is none */
+    assert_code(es_lock_owner_read(lock_path, &owner), ES_EPROTO); /* half a record is none */
     es__sys.pwrite = pwrite_nothing;
     assert_code(es_lock_owner_write(lock, NULL), ES_ENOSPC);
-    assert_code(probe(file, ES_LOCK_SHARED), ES_EAGAIN);
+    assert_code(lock_probe(file, ES_LOCK_SHARED), ES_EAGAIN);
     assert_code(es_lock_verify(lock), 0);
     es__sys.pwrite = es__sys_default.pwrite;
     assert_code(es_lock_owner_write(lock, NULL), 0);
-    assert_code(es_lock_owner_read(path, &owner), 0);
+    assert_code(es_lock_owner_read(lock_path, &owner), 0);
     assert_code(es_lock_release(lock), 0);
     es__sys.pwrite = pwrite_full;
     lock = NULL;
-    assert_code(es_pidlock_acquire(path, 0, NULL, &lock), ES_ENOSPC);
+    assert_code(es_pidlock_acquire(lock_path, 0, NULL, &lock), ES_ENOSPC);
     assert_null(lock);
-    assert_code(probe(file, ES_LOCK_EXCLUSIVE), 0);
+    assert_code(lock_probe(file, ES_LOCK_EXCLUSIVE), 0);
     es_lockfile_close(file);
 }
 
@@ -175,7 +132,7 @@ static void deadlines_of_any_size_do_what_they_say(void **state) {
     static const int64_t shorts[] = {1, 1000, MS};
     static const int64_t longs[] = {INT64_MAX, INT64_MAX - 1, INT64_MAX / 2, ES_LOCK_FOREVER,
                                     INT64_MIN};
-    es_lockfile_t *file = open_with(path, ES_LOCK_CREATE);
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
     es_lock_t *lock = hold(file, ES_LOCK_EXCLUSIVE);
     es_lock_monitor_t *monitor = NULL;
     es_lock_t *none = NULL;
@@ -189,11 +146,12 @@ static void deadlines_of_any_size_do_what_they_say(void **state) {
     }
     assert_code(es_lock_monitor_open(&monitor), 0);
     for (size_t index = 0; index < COUNT(longs); index++) {
-        answer_t answer = {.count = 0};
+        lock_answer_t answer = {.count = 0};
 
         answer.req.data = &answer;
-        assert_code(
-            es_lock_start(monitor, &answer.req, file, ES_LOCK_SHARED, NULL, longs[index], keep), 0);
+        assert_code(es_lock_start(monitor, &answer.req, file, ES_LOCK_SHARED, NULL, longs[index],
+                                  lock_answer_keep),
+                    0);
         assert_int_equal(es_lock_dispatch(monitor), 0);
         assert_true(es_lock_monitor_timeout(monitor) == ES_LOCK_FOREVER ||
                     es_lock_monitor_timeout(monitor) > 3600 * S);
@@ -225,7 +183,7 @@ static int fcntl_and_cancel(int fd, int command, ...) {
 }
 
 static void a_cancel_in_any_moment_of_an_upgrade_keeps_the_shared_lock(void **state) {
-    es_lockfile_t *file = open_with(path, ES_LOCK_CREATE);
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
     es_lock_t *reader = hold(file, ES_LOCK_SHARED);
     es_lock_t *lock = hold(file, ES_LOCK_SHARED);
     int has_run_out = 0;
@@ -246,8 +204,8 @@ static void a_cancel_in_any_moment_of_an_upgrade_keeps_the_shared_lock(void **st
         es__sys.fcntl = es__sys_default.fcntl;
         es_cancel_close(cancel);
         assert_int_equal(es_lock_kind(lock), ES_LOCK_SHARED);
-        assert_code(probe(file, ES_LOCK_SHARED), 0); /* the gate is open again */
-        assert_code(probe(file, ES_LOCK_EXCLUSIVE), ES_EAGAIN);
+        assert_code(lock_probe(file, ES_LOCK_SHARED), 0); /* the gate is open again */
+        assert_code(lock_probe(file, ES_LOCK_EXCLUSIVE), ES_EAGAIN);
     }
     assert_true(has_run_out);
     assert_true(cancelled_count >= 3); /* RESERVED, GATE, DATA */
@@ -331,24 +289,24 @@ static void no_lock_outlives_its_release_in_a_forked_child(void **state) {
 /* ---- Data ---- */
 
 static void what_is_locked_can_be_read_written_and_mapped(void **state) {
-    es_lockfile_t *file = open_with(path, ES_LOCK_CREATE);
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
     es_lock_t *lock = hold(file, ES_LOCK_EXCLUSIVE);
     char text[16];
     char *mapped;
     int fd;
 
     (void)state;
-    real_write(path, "written");
-    fd = open(path, O_RDWR | O_CLOEXEC);
+    real_write(lock_path, "written");
+    fd = open(lock_path, O_RDWR | O_CLOEXEC);
     mapped = mmap(NULL, 7, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     assert_true(mapped != MAP_FAILED);
     memcpy(mapped, "mapped!", 7);
     assert_int_equal(munmap(mapped, 7), 0);
     assert_int_equal(close(fd), 0);
-    real_read(path, text, sizeof(text));
+    real_read(lock_path, text, sizeof(text));
     assert_string_equal(text, "mapped!");
     assert_code(es_lock_verify(lock), 0);
-    assert_code(probe(file, ES_LOCK_SHARED), ES_EAGAIN);
+    assert_code(lock_probe(file, ES_LOCK_SHARED), ES_EAGAIN);
     assert_code(es_lock_release(lock), 0);
     es_lockfile_close(file);
 }
@@ -361,7 +319,7 @@ static int hand_over(const char *name) {
     es_lockfile_t *other = NULL;
     es_lock_monitor_t *monitor = NULL;
     es_lock_t *lock = NULL;
-    answer_t answer = {.count = 0};
+    lock_answer_t answer = {.count = 0};
     uint32_t caps = 0;
 
     answer.req.data = &answer;
@@ -370,7 +328,8 @@ static int hand_over(const char *name) {
         caps != (ES_LOCK_CAN_LOCK | ES_LOCK_CAN_FLOCK | ES_LOCK_CAN_NOTIFY) ||
         es_lock_monitor_open(&monitor) != 0 ||
         es_lock_try(file, ES_LOCK_EXCLUSIVE, NULL, &lock) != 0 ||
-        es_lock_start(monitor, &answer.req, other, ES_LOCK_EXCLUSIVE, NULL, 10 * S, keep) != 0 ||
+        es_lock_start(monitor, &answer.req, other, ES_LOCK_EXCLUSIVE, NULL, 10 * S,
+                      lock_answer_keep) != 0 ||
         es_lock_release(lock) != 0 || es_lock_monitor_wait(monitor, 10 * S, NULL) != 0 ||
         es_lock_dispatch(monitor) != 1 || answer.status != 0) {
         return 1;
@@ -518,7 +477,7 @@ static void other_file_systems_lock_alike(void **state) {
     check_mounted(fill_the_disk);
 }
 
-#define WITH_FOLDER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define WITH_FOLDER(test) cmocka_unit_test_setup_teardown(test, lock_path_set_up, tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -6,9 +6,9 @@
  * What makes it hard: a queue is not inherited by a forked child, so there its number may be
  * another descriptor's. */
 #include "check.h"
+#include "lock_path.h"
 #include "kqueue_fake.h"
 #include "real.h"
-#include "real_file.h"
 
 #include <evenshim/evenshim.h>
 
@@ -25,26 +25,10 @@
 
 enum { FILE_COUNT = 40 };
 
-static char path[REAL_PATH_BYTES];
 static int open_count;
 static es_lockfile_t *file;
 static es_lockfile_t *other;
 static es_lock_monitor_t *monitor;
-
-typedef struct answer {
-    es_lock_req_t req;
-    int count;
-    int status;
-    es_lock_t *lock;
-} answer_t;
-
-static void keep(es_lock_req_t *req, int status, es_lock_t *lock) {
-    answer_t *answer = req->data;
-
-    answer->count++;
-    answer->status = status;
-    answer->lock = lock;
-}
 
 static es_lock_t *hold(es_lockfile_t *of, es_lock_kind_t kind) {
     es_lock_t *lock = NULL;
@@ -64,18 +48,16 @@ static void wait_once(void) {
 }
 
 static int set_up(void **state) {
-    (void)state;
-    real_folder_make();
-    real_name(path, "lock");
+    (void)lock_path_set_up(state);
     fake_begin();
-    assert_code(es_lockfile_open(path, ES_LOCK_CREATE, 0600, &file), 0);
-    assert_code(es_lockfile_open(path, 0, 0, &other), 0);
+    assert_code(es_lockfile_open(lock_path, ES_LOCK_CREATE, 0600, &file), 0);
+    assert_code(es_lockfile_open(lock_path, 0, 0, &other), 0);
     wait_once();
     es_lockfile_close(file);
     es_lockfile_close(other);
     open_count = real_open_count();
-    assert_code(es_lockfile_open(path, 0, 0, &file), 0);
-    assert_code(es_lockfile_open(path, 0, 0, &other), 0);
+    assert_code(es_lockfile_open(lock_path, 0, 0, &file), 0);
+    assert_code(es_lockfile_open(lock_path, 0, 0, &other), 0);
     assert_code(es_lock_monitor_open(&monitor), 0);
     return 0;
 }
@@ -87,18 +69,18 @@ static int tear_down(void **state) {
     es_lockfile_close(other);
     fake_end();
     assert_int_equal(real_open_count(), open_count);
-    real_folder_remove();
-    return 0;
+    return lock_path_tear_down(state);
 }
 
-static void begin(answer_t *answer, es_lock_kind_t kind, int64_t timeout_ns) {
-    *answer = (answer_t){.count = 0};
+static void begin(lock_answer_t *answer, es_lock_kind_t kind, int64_t timeout_ns) {
+    *answer = (lock_answer_t){.count = 0};
     answer->req.data = answer;
-    assert_code(es_lock_start(monitor, &answer->req, file, kind, NULL, timeout_ns, keep), 0);
+    assert_code(
+        es_lock_start(monitor, &answer->req, file, kind, NULL, timeout_ns, lock_answer_keep), 0);
     assert_int_equal(es_lock_dispatch(monitor), 0);
 }
 
-static void check_granted(answer_t *answer) {
+static void check_granted(lock_answer_t *answer) {
     assert_int_equal(answer->count, 1);
     assert_code(answer->status, 0);
     assert_code(es_lock_release(answer->lock), 0);
@@ -106,7 +88,7 @@ static void check_granted(answer_t *answer) {
 }
 
 /* Until it has been answered, as a loop does it. */
-static void drive(answer_t *answer) {
+static void drive(lock_answer_t *answer) {
     while (answer->count == 0) {
         (void)es_lock_monitor_wait(monitor, es_lock_monitor_timeout(monitor), NULL);
         assert_true(es_lock_dispatch(monitor) >= 0);
@@ -121,7 +103,7 @@ static void a_release_wakes_who_waits(void **state) {
     (void)state;
     for (size_t index = 0; index < COUNT(kinds); index++) {
         es_lock_t *lock = hold(other, ES_LOCK_EXCLUSIVE);
-        answer_t answer;
+        lock_answer_t answer;
 
         begin(&answer, kinds[index], ES_LOCK_FOREVER);
         if (fake_tells_of_closes()) {
@@ -137,7 +119,7 @@ static void a_release_wakes_who_waits(void **state) {
 
 /* Which neither closes nor unlocks anything here: the test posts what the kernel would. */
 static void the_release_of_another_process_wakes_who_waits(void **state) {
-    answer_t answer;
+    lock_answer_t answer;
     int orders[2];
     int answers[2];
     char byte = 0;
@@ -151,7 +133,7 @@ static void the_release_of_another_process_wakes_who_waits(void **state) {
         es_lockfile_t *own = NULL;
         es_lock_t *lock = NULL;
 
-        _exit(es_lockfile_open(path, 0, 0, &own) != 0 ||
+        _exit(es_lockfile_open(lock_path, 0, 0, &own) != 0 ||
               es_lock_try(own, ES_LOCK_EXCLUSIVE, NULL, &lock) != 0 ||
               write(answers[1], "h", 1) != 1 || read(orders[0], &byte, 1) != 1);
     }
@@ -159,7 +141,7 @@ static void the_release_of_another_process_wakes_who_waits(void **state) {
     begin(&answer, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER);
     assert_int_equal(write(orders[1], "g", 1), 1);
     assert_int_equal(waitpid(child, NULL, 0), child);
-    fake_post(path, fake_release_note());
+    fake_post(lock_path, fake_release_note());
     drive(&answer);
     check_granted(&answer);
     for (int end = 0; end < 2; end++) {
@@ -170,7 +152,7 @@ static void the_release_of_another_process_wakes_who_waits(void **state) {
 
 static void a_downgrade_lets_readers_in(void **state) {
     es_lock_t *lock = hold(other, ES_LOCK_EXCLUSIVE);
-    answer_t answer;
+    lock_answer_t answer;
 
     (void)state;
     begin(&answer, ES_LOCK_SHARED, ES_LOCK_FOREVER);
@@ -182,13 +164,13 @@ static void a_downgrade_lets_readers_in(void **state) {
 
 static void a_note_that_means_nothing_costs_one_round_of_tries(void **state) {
     es_lock_t *lock = hold(other, ES_LOCK_EXCLUSIVE);
-    answer_t answer;
+    lock_answer_t answer;
 
     (void)state;
     begin(&answer, ES_LOCK_SHARED, ES_LOCK_FOREVER);
     for (int times = 0; times < 20; times++) {
         fake.lock_count = 0;
-        fake_post(path, NOTE_ATTRIB);
+        fake_post(lock_path, NOTE_ATTRIB);
         assert_int_equal(es_lock_dispatch(monitor), 0);
         assert_true(fake.lock_count <= 1);
         assert_int_equal(es_lock_dispatch(monitor), 0); /* told once */
@@ -202,11 +184,11 @@ static void a_note_that_means_nothing_costs_one_round_of_tries(void **state) {
 
 static void a_file_that_is_removed_while_one_waits_is_still_waited_for(void **state) {
     es_lock_t *lock = hold(other, ES_LOCK_EXCLUSIVE);
-    answer_t answer;
+    lock_answer_t answer;
 
     (void)state;
     begin(&answer, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER);
-    assert_int_equal(es__sys.unlink(path), 0);
+    assert_int_equal(es__sys.unlink(lock_path), 0);
     assert_int_equal(es_lock_dispatch(monitor), 0);
     assert_int_equal(answer.count, 0);
     assert_code(es_lock_release(lock), 0);
@@ -218,7 +200,7 @@ static void a_file_that_is_removed_while_one_waits_is_still_waited_for(void **st
 static void more_events_than_fit_are_all_taken(void **state) {
     es_lockfile_t *files[FILE_COUNT][2];
     es_lock_t *locks[FILE_COUNT];
-    answer_t answers[FILE_COUNT];
+    lock_answer_t answers[FILE_COUNT];
     char name[REAL_PATH_BYTES];
     char number[16];
     int count = 0;
@@ -230,10 +212,10 @@ static void more_events_than_fit_are_all_taken(void **state) {
         assert_code(es_lockfile_open(name, ES_LOCK_CREATE, 0600, &files[index][0]), 0);
         assert_code(es_lockfile_open(name, 0, 0, &files[index][1]), 0);
         locks[index] = hold(files[index][0], ES_LOCK_EXCLUSIVE);
-        answers[index] = (answer_t){.count = 0};
+        answers[index] = (lock_answer_t){.count = 0};
         answers[index].req.data = &answers[index];
         assert_code(es_lock_start(monitor, &answers[index].req, files[index][1], ES_LOCK_EXCLUSIVE,
-                                  NULL, ES_LOCK_FOREVER, keep),
+                                  NULL, ES_LOCK_FOREVER, lock_answer_keep),
                     0);
     }
     for (int index = 0; index < FILE_COUNT; index++) {
@@ -260,7 +242,7 @@ static void where_a_watch_is_refused_one_asks(void **state) {
     (void)state;
     for (size_t index = 0; index < COUNT(errors); index++) {
         es_lock_t *lock = hold(other, ES_LOCK_EXCLUSIVE);
-        answer_t answer;
+        lock_answer_t answer;
 
         fake.add_error = errors[index];
         begin(&answer, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER);
@@ -282,7 +264,7 @@ static void events_that_cannot_be_had_are_told_and_lose_no_wait(void **state) {
     (void)state;
     for (size_t index = 0; index < COUNT(cases); index++) {
         es_lock_t *lock = hold(other, ES_LOCK_EXCLUSIVE);
-        answer_t answer;
+        lock_answer_t answer;
 
         begin(&answer, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER);
         fake.collect_error = cases[index].error;
@@ -353,7 +335,7 @@ static void any_number_of_wakes_is_taken(void **state) {
 
 static void who_is_cancelled_or_late_leaves_no_watch(void **state) {
     es_lock_t *lock = hold(other, ES_LOCK_EXCLUSIVE);
-    answer_t answer;
+    lock_answer_t answer;
 
     (void)state;
     begin(&answer, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER);

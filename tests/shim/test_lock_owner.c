@@ -4,32 +4,17 @@
  * number. What makes it hard is that a record is only a comment: a broken one must not be believed
  * and not be an obstacle. */
 #include "check.h"
-#include "real_file.h"
+#include "lock_path.h"
 
 #include <evenshim/evenshim.h>
 
 #include <stdio.h>
 #include <string.h>
 
-static char path[REAL_PATH_BYTES];
-
-static int make_folder(void **state) {
-    (void)state;
-    real_folder_make();
-    real_name(path, "lock");
-    return 0;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    real_folder_remove();
-    return 0;
-}
-
 static es_lockfile_t *open_file(void) {
     es_lockfile_t *file = NULL;
 
-    assert_code(es_lockfile_open(path, ES_LOCK_CREATE, 0600, &file), 0);
+    assert_code(es_lockfile_open(lock_path, ES_LOCK_CREATE, 0600, &file), 0);
     return file;
 }
 
@@ -51,10 +36,10 @@ static void an_owner_record_says_who_holds(void **state) {
     es_lock_owner_t read;
 
     (void)state;
-    assert_code(es_lock_owner_read(path, &read), ES_EPROTO);
+    assert_code(es_lock_owner_read(lock_path, &read), ES_EPROTO);
     assert_code(es_lock_owner_write(lock, NULL), 0);
     assert_code(es_lock_owner_self(&self), 0);
-    assert_code(es_lock_owner_read(path, &read), 0); /* although it is locked */
+    assert_code(es_lock_owner_read(lock_path, &read), 0); /* although it is locked */
     assert_true(read.pid == self.pid && read.birth == self.birth && read.since_s > 1600000000);
     assert_string_equal(read.host, self.host);
     assert_string_equal(read.boot, self.boot);
@@ -62,7 +47,7 @@ static void an_owner_record_says_who_holds(void **state) {
     assert_true(strlen(read.command) > 0);
     assert_int_equal(es_lock_owner_is_alive(&read), 1);
     release(lock);
-    assert_code(es_lock_owner_read(path, &read), 0); /* a comment, which stays */
+    assert_code(es_lock_owner_read(lock_path, &read), 0); /* a comment, which stays */
     es_lockfile_close(file);
 }
 
@@ -77,7 +62,7 @@ static void a_record_survives_any_text(void **state) {
     memset(owner.command, '\n', sizeof(owner.command) - 1);
     (void)snprintf(owner.boot, sizeof(owner.boot), "end\nend \xc3\xa9%%zz ");
     assert_code(es_lock_owner_write(lock, &owner), 0);
-    assert_code(es_lock_owner_read(path, &read), 0);
+    assert_code(es_lock_owner_read(lock_path, &read), 0);
     assert_memory_equal(&read, &owner, sizeof(owner));
     assert_code(es_lock_owner_is_alive(&read), ES_ENOTSUP);
     release(lock);
@@ -97,12 +82,12 @@ static void a_broken_record_is_no_record(void **state) {
 
     (void)state;
     for (size_t index = 0; index < COUNT(broken); index++) {
-        real_write(path, broken[index]);
-        assert_code(es_lock_owner_read(path, &read), ES_EPROTO);
+        real_write(lock_path, broken[index]);
+        assert_code(es_lock_owner_read(lock_path, &read), ES_EPROTO);
     }
     assert_true(read.pid == 3);
-    real_write(path, "evenshim-lock 1\npid 5\nfuture thing\nend\nold tail\n");
-    assert_code(es_lock_owner_read(path, &read), 0);
+    real_write(lock_path, "evenshim-lock 1\npid 5\nfuture thing\nend\nold tail\n");
+    assert_code(es_lock_owner_read(lock_path, &read), 0);
     assert_true(read.pid == 5);
 }
 
@@ -127,17 +112,17 @@ static void a_pid_lock_tells_who_has_it(void **state) {
 
     (void)state;
     assert_code(es_lock_owner_self(&self), 0);
-    assert_code(es_pidlock_acquire(path, ES_LOCK_READONLY, &holder, &lock), ES_EINVAL);
-    assert_code(es_pidlock_acquire(path, ES_LOCK_UNLINK_ON_RELEASE, &holder, &lock), 0);
-    assert_code(es_pidlock_acquire(path, 0, &holder, &second), ES_EAGAIN);
+    assert_code(es_pidlock_acquire(lock_path, ES_LOCK_READONLY, &holder, &lock), ES_EINVAL);
+    assert_code(es_pidlock_acquire(lock_path, ES_LOCK_UNLINK_ON_RELEASE, &holder, &lock), 0);
+    assert_code(es_pidlock_acquire(lock_path, 0, &holder, &second), ES_EAGAIN);
     assert_true(holder.pid == self.pid);
-    assert_code(es_pidlock_acquire(path, 0, NULL, &second), ES_EAGAIN);
+    assert_code(es_pidlock_acquire(lock_path, 0, NULL, &second), ES_EAGAIN);
     assert_null(second);
     release(lock);
-    assert_false(real_exists(path));
+    assert_false(real_exists(lock_path));
 }
 
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, lock_path_set_up, lock_path_tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

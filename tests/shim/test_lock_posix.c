@@ -5,8 +5,8 @@
  * waiters exactly one gets what a killed holder had. What makes it hard: an inherited descriptor
  * keeps a lock alive without anybody owning it. */
 #include "check.h"
+#include "lock_path.h"
 #include "real.h"
-#include "real_file.h"
 #include "sys.h"
 
 #include <evenshim/evenshim.h>
@@ -28,8 +28,6 @@
 
 enum { WAITER_COUNT = 100, FORK_COUNT = 200 };
 
-static char path[REAL_PATH_BYTES];
-
 /* Shared with children. */
 typedef struct board {
     atomic_int ready;
@@ -47,9 +45,7 @@ static int64_t now_ns(void) {
 }
 
 static int set_up(void **state) {
-    (void)state;
-    real_folder_make();
-    real_name(path, "lock");
+    (void)lock_path_set_up(state);
     board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(board != MAP_FAILED);
     return 0;
@@ -58,25 +54,7 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
     (void)state;
     (void)munmap(board, sizeof(*board));
-    real_folder_remove();
-    return 0;
-}
-
-static es_lockfile_t *open_with(uint32_t flags) {
-    es_lockfile_t *file = NULL;
-
-    assert_code(es_lockfile_open(path, flags, 0600, &file), 0);
-    return file;
-}
-
-static int probe(es_lockfile_t *file, es_lock_kind_t kind) {
-    es_lock_t *lock = NULL;
-    int code = es_lock_try(file, kind, NULL, &lock);
-
-    if (code == 0) {
-        assert_code(es_lock_release(lock), 0);
-    }
-    return code;
+    return lock_path_tear_down(state);
 }
 
 static void wait_until(atomic_int *value, int wanted) {
@@ -113,7 +91,7 @@ static int check_in_child(es_lockfile_t *file, es_lock_t *lock, es_lock_monitor_
     }
     es_lockfile_close(file);
     es_lock_monitor_close(monitor);
-    if (es_lockfile_open(path, 0, 0, &own) != 0 ||
+    if (es_lockfile_open(lock_path, 0, 0, &own) != 0 ||
         es_lock_acquire(own, ES_LOCK_SHARED, NULL, MS, NULL, &other) != ES_ETIMEDOUT) {
         return 2; /* the parent still has it */
     }
@@ -122,8 +100,8 @@ static int check_in_child(es_lockfile_t *file, es_lock_t *lock, es_lock_monitor_
 }
 
 static void a_forked_child_can_neither_use_nor_release_a_lock(void **state) {
-    es_lockfile_t *file = open_with(ES_LOCK_CREATE);
-    es_lockfile_t *other = open_with(0);
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
+    es_lockfile_t *other = lock_path_open(0);
     es_lock_monitor_t *monitor = NULL;
     es_lock_t *lock = NULL;
     pid_t child;
@@ -137,9 +115,9 @@ static void a_forked_child_can_neither_use_nor_release_a_lock(void **state) {
         _exit(check_in_child(file, lock, monitor));
     }
     assert_int_equal(exit_code(child), 0);
-    assert_code(probe(other, ES_LOCK_SHARED), ES_EAGAIN);
+    assert_code(lock_probe(other, ES_LOCK_SHARED), ES_EAGAIN);
     assert_code(es_lock_release(lock), 0);
-    assert_code(probe(other, ES_LOCK_EXCLUSIVE), 0);
+    assert_code(lock_probe(other, ES_LOCK_EXCLUSIVE), 0);
     es_lock_monitor_close(monitor);
     es_lockfile_close(file);
     es_lockfile_close(other);
@@ -148,8 +126,8 @@ static void a_forked_child_can_neither_use_nor_release_a_lock(void **state) {
 /* A child that lives on has a copy of every descriptor; it is closed there at once, so the release
  * is complete and waiters hear of it. */
 static void a_release_is_complete_although_a_forked_child_lives(void **state) {
-    es_lockfile_t *file = open_with(ES_LOCK_CREATE);
-    es_lockfile_t *other = open_with(0);
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
+    es_lockfile_t *other = lock_path_open(0);
     es_lock_t *lock = NULL;
 
     (void)state;
@@ -163,7 +141,7 @@ static void a_release_is_complete_although_a_forked_child_lives(void **state) {
             _exit(0);
         }
         assert_code(es_lock_release(lock), 0);
-        assert_code(probe(other, ES_LOCK_EXCLUSIVE), 0);
+        assert_code(lock_probe(other, ES_LOCK_EXCLUSIVE), 0);
         finish_off(child);
     }
     es_lockfile_close(file);
@@ -171,7 +149,7 @@ static void a_release_is_complete_although_a_forked_child_lives(void **state) {
 }
 
 static void a_killed_parent_leaves_no_lock_with_its_child(void **state) {
-    es_lockfile_t *file = open_with(ES_LOCK_CREATE);
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
     es_lock_t *lock = NULL;
     pid_t grandchild;
     int ends[2];
@@ -181,7 +159,7 @@ static void a_killed_parent_leaves_no_lock_with_its_child(void **state) {
     assert_int_equal(pipe(ends), 0);
     child = fork();
     if (child == 0) {
-        es_lockfile_t *own = open_with(0);
+        es_lockfile_t *own = lock_path_open(0);
 
         assert_code(es_lock_try(own, ES_LOCK_EXCLUSIVE, NULL, &lock), 0);
         grandchild = fork();
@@ -192,7 +170,7 @@ static void a_killed_parent_leaves_no_lock_with_its_child(void **state) {
         _exit(0);
     }
     assert_int_equal(read(ends[0], &grandchild, sizeof(grandchild)), sizeof(grandchild));
-    assert_code(probe(file, ES_LOCK_SHARED), ES_EAGAIN);
+    assert_code(lock_probe(file, ES_LOCK_SHARED), ES_EAGAIN);
     finish_off(child);
     assert_code(es_lock_acquire(file, ES_LOCK_EXCLUSIVE, NULL, 10 * S, NULL, &lock), 0);
     assert_code(es_lock_release(lock), 0);
@@ -208,7 +186,7 @@ static void wait_as_child(void) {
     es_lockfile_t *file = NULL;
     es_lock_t *lock = NULL;
 
-    if (es_lockfile_open(path, 0, 0, &file) != 0 ||
+    if (es_lockfile_open(lock_path, 0, 0, &file) != 0 ||
         es_lock_acquire(file, ES_LOCK_EXCLUSIVE, NULL, MS, NULL, &lock) != ES_ETIMEDOUT) {
         _exit(1);
     }
@@ -229,7 +207,7 @@ static pid_t hold_in_child(void) {
         es_lockfile_t *file = NULL;
         es_lock_t *lock = NULL;
 
-        if (es_lockfile_open(path, ES_LOCK_CREATE, 0600, &file) != 0 ||
+        if (es_lockfile_open(lock_path, ES_LOCK_CREATE, 0600, &file) != 0 ||
             es_lock_try(file, ES_LOCK_EXCLUSIVE, NULL, &lock) != 0) {
             _exit(1);
         }
@@ -271,8 +249,8 @@ static void of_a_hundred_waiters_one_gets_what_a_killed_holder_had(void **state)
 /* ---- Other locks on the file ---- */
 
 static void locks_of_ones_own_leave_foreign_ones_alone(void **state) {
-    es_lockfile_t *file = open_with(ES_LOCK_CREATE);
-    int fd = open(path, O_RDWR | O_CLOEXEC);
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
+    int fd = open(lock_path, O_RDWR | O_CLOEXEC);
     struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 100};
     es_lock_t *lock = NULL;
 
@@ -286,19 +264,19 @@ static void locks_of_ones_own_leave_foreign_ones_alone(void **state) {
 }
 
 static void compatible_modes_meet_the_locks_they_are_named_after(void **state) {
-    es_lockfile_t *plain = open_with(ES_LOCK_CREATE);
-    es_lockfile_t *as_flock = open_with(ES_LOCK_COMPAT_FLOCK);
-    es_lockfile_t *as_byte = open_with(ES_LOCK_COMPAT_BYTE0);
-    es_lockfile_t *as_range = open_with(ES_LOCK_NATIVE_RANGE);
+    es_lockfile_t *plain = lock_path_open(ES_LOCK_CREATE);
+    es_lockfile_t *as_flock = lock_path_open(ES_LOCK_COMPAT_FLOCK);
+    es_lockfile_t *as_byte = lock_path_open(ES_LOCK_COMPAT_BYTE0);
+    es_lockfile_t *as_range = lock_path_open(ES_LOCK_NATIVE_RANGE);
     const es_range_t far = {50, 10};
-    int fd = open(path, O_RDWR | O_CLOEXEC);
+    int fd = open(lock_path, O_RDWR | O_CLOEXEC);
     struct flock first = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1};
     es_lock_t *lock = NULL;
 
     (void)state;
     assert_int_equal(flock(fd, LOCK_SH | LOCK_NB), 0);
-    assert_code(probe(as_flock, ES_LOCK_SHARED), 0);
-    assert_code(probe(as_flock, ES_LOCK_EXCLUSIVE), ES_EAGAIN);
+    assert_code(lock_probe(as_flock, ES_LOCK_SHARED), 0);
+    assert_code(lock_probe(as_flock, ES_LOCK_EXCLUSIVE), ES_EAGAIN);
     assert_int_equal(flock(fd, LOCK_UN), 0);
     assert_code(es_lock_try(as_flock, ES_LOCK_EXCLUSIVE, NULL, &lock), 0);
     assert_int_equal(flock(fd, LOCK_SH | LOCK_NB), -1);
@@ -307,11 +285,11 @@ static void compatible_modes_meet_the_locks_they_are_named_after(void **state) {
     assert_code(es_lock_release(lock), 0);
     assert_code(es_lock_try(as_flock, ES_LOCK_SHARED, &far, &lock), ES_ENOTSUP);
     assert_int_equal(fcntl(fd, F_OFD_SETLK, &first), 0);
-    assert_code(probe(as_byte, ES_LOCK_SHARED), ES_EAGAIN);
-    assert_code(probe(as_range, ES_LOCK_SHARED), ES_EAGAIN);
+    assert_code(lock_probe(as_byte, ES_LOCK_SHARED), ES_EAGAIN);
+    assert_code(lock_probe(as_range, ES_LOCK_SHARED), ES_EAGAIN);
     assert_code(es_lock_try(as_range, ES_LOCK_EXCLUSIVE, &far, &lock), 0);
     assert_code(es_lock_release(lock), 0);
-    assert_code(probe(plain, ES_LOCK_EXCLUSIVE), 0);
+    assert_code(lock_probe(plain, ES_LOCK_EXCLUSIVE), 0);
     (void)close(fd);
     es_lockfile_close(plain);
     es_lockfile_close(as_flock);
@@ -320,8 +298,8 @@ static void compatible_modes_meet_the_locks_they_are_named_after(void **state) {
 }
 
 static void a_foreign_release_is_noticed(void **state) {
-    es_lockfile_t *file = open_with(ES_LOCK_CREATE | ES_LOCK_COMPAT_FLOCK);
-    int fd = open(path, O_RDWR | O_CLOEXEC);
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE | ES_LOCK_COMPAT_FLOCK);
+    int fd = open(lock_path, O_RDWR | O_CLOEXEC);
     es_lock_t *lock = NULL;
     pid_t child;
 
@@ -332,7 +310,7 @@ static void a_foreign_release_is_noticed(void **state) {
         es_lockfile_t *own = NULL;
 
         (void)close(fd); /* flock's lock is shared with us */
-        _exit(es_lockfile_open(path, ES_LOCK_COMPAT_FLOCK, 0, &own) != 0 ||
+        _exit(es_lockfile_open(lock_path, ES_LOCK_COMPAT_FLOCK, 0, &own) != 0 ||
               es_lock_acquire(own, ES_LOCK_EXCLUSIVE, NULL, 20 * S, NULL, &lock) != 0);
     }
     (void)close(fd);
@@ -354,12 +332,12 @@ static void odd_files_are_refused(void **state) {
     assert_code(es_lockfile_open(name, ES_LOCK_READONLY, 0, &file), ES_ENOTSUP);
     (void)unlink(name);
     assert_int_equal(symlink("lock", name), 0);
-    file = open_with(ES_LOCK_CREATE);
+    file = lock_path_open(ES_LOCK_CREATE);
     es_lockfile_close(file);
     assert_code(es_lockfile_open(name, ES_LOCK_NOFOLLOW, 0, &file), ES_ELOOP);
     assert_code(es_lockfile_open(name, 0, 0, &file), 0);
     es_lockfile_close(file);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
+    fd = open(lock_path, O_RDONLY | O_CLOEXEC);
     assert_code(es_lockfile_wrap(fd, 0, &file), ES_EBADF);
     assert_code(es_lockfile_wrap(fd, ES_LOCK_READONLY, &file), 0);
     es_lockfile_close(file);
@@ -373,7 +351,7 @@ static void no_lock_takes_a_standard_stream(void **state) {
 
     (void)state;
     (void)close(0);
-    file = open_with(ES_LOCK_CREATE);
+    file = lock_path_open(ES_LOCK_CREATE);
     assert_code(es_lock_try(file, ES_LOCK_EXCLUSIVE, NULL, &lock), 0);
     assert_int_equal(fcntl(0, F_GETFD), -1);
     assert_code(es_lock_release(lock), 0);
@@ -383,7 +361,7 @@ static void no_lock_takes_a_standard_stream(void **state) {
 }
 
 static void a_lack_of_descriptors_is_told_and_loses_nothing(void **state) {
-    es_lockfile_t *file = open_with(ES_LOCK_CREATE);
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
     struct rlimit before;
     struct rlimit none;
     es_lock_t *lock = NULL;
@@ -404,7 +382,7 @@ static void a_lack_of_descriptors_is_told_and_loses_nothing(void **state) {
 }
 
 static void a_detached_lock_lives_as_long_as_its_descriptor(void **state) {
-    es_lockfile_t *file = open_with(ES_LOCK_CREATE);
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
     es_lock_t *lock = NULL;
     intptr_t descriptor = -1;
     int copy;
@@ -414,16 +392,16 @@ static void a_detached_lock_lives_as_long_as_its_descriptor(void **state) {
     assert_code(es_lock_detach(lock, &descriptor), 0);
     assert_int_not_equal(fcntl((int)descriptor, F_GETFD) & FD_CLOEXEC, 0);
     copy = dup((int)descriptor);
-    assert_code(probe(file, ES_LOCK_SHARED), ES_EAGAIN);
+    assert_code(lock_probe(file, ES_LOCK_SHARED), ES_EAGAIN);
     assert_int_equal(close((int)descriptor), 0);
-    assert_code(probe(file, ES_LOCK_SHARED), ES_EAGAIN);
+    assert_code(lock_probe(file, ES_LOCK_SHARED), ES_EAGAIN);
     assert_int_equal(close(copy), 0);
-    assert_code(probe(file, ES_LOCK_EXCLUSIVE), 0);
+    assert_code(lock_probe(file, ES_LOCK_EXCLUSIVE), 0);
     es_lockfile_close(file);
 }
 
 static void a_detached_lock_stays_with_a_forked_child(void **state) {
-    es_lockfile_t *file = open_with(ES_LOCK_CREATE);
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
     es_lock_t *lock = NULL;
     intptr_t descriptor = -1;
     pid_t child;
@@ -437,14 +415,14 @@ static void a_detached_lock_stays_with_a_forked_child(void **state) {
         _exit(0);
     }
     assert_int_equal(close((int)descriptor), 0);
-    assert_code(probe(file, ES_LOCK_EXCLUSIVE), ES_EAGAIN);
+    assert_code(lock_probe(file, ES_LOCK_EXCLUSIVE), ES_EAGAIN);
     finish_off(child);
-    assert_code(probe(file, ES_LOCK_EXCLUSIVE), 0);
+    assert_code(lock_probe(file, ES_LOCK_EXCLUSIVE), 0);
     es_lockfile_close(file);
 }
 
 static void what_cannot_be_detached_stays_as_it_was(void **state) {
-    es_lockfile_t *file = open_with(ES_LOCK_CREATE | ES_LOCK_UNLINK_ON_RELEASE);
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE | ES_LOCK_UNLINK_ON_RELEASE);
     es_lock_t *lock = NULL;
     intptr_t descriptor = -1;
 
@@ -455,18 +433,18 @@ static void what_cannot_be_detached_stays_as_it_was(void **state) {
     assert_int_equal(descriptor, -1);
     assert_code(es_lock_verify(lock), 0);
     assert_code(es_lock_release(lock), 0);
-    assert_int_equal(access(path, F_OK), -1);
+    assert_int_equal(access(lock_path, F_OK), -1);
     es_lockfile_close(file);
 }
 
 static void an_unlinked_file_stays_locked(void **state) {
-    es_lockfile_t *file = open_with(ES_LOCK_CREATE);
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
     es_lock_t *lock = NULL;
 
     (void)state;
-    assert_int_equal(unlink(path), 0);
+    assert_int_equal(unlink(lock_path), 0);
     assert_code(es_lock_try(file, ES_LOCK_EXCLUSIVE, NULL, &lock), 0);
-    assert_code(probe(file, ES_LOCK_SHARED), ES_EAGAIN);
+    assert_code(lock_probe(file, ES_LOCK_SHARED), ES_EAGAIN);
     assert_code(es_lock_verify(lock), ES_ESTALE);
     assert_code(es_lock_release(lock), 0);
     es_lockfile_close(file);

@@ -4,8 +4,8 @@
  * What makes it hard is that most of it is about what must not happen; so each absence is shown by
  * a try from a second lock file, which the protocol must answer at once. */
 #include "check.h"
+#include "lock_path.h"
 #include "real.h"
-#include "real_file.h"
 
 #include <evenshim/evenshim.h>
 
@@ -16,30 +16,8 @@
 
 enum { WAITER_COUNT = 200, CANCEL_TURNS = 20000, RANGE_COUNT = 300 };
 
-static char path[REAL_PATH_BYTES];
-
-static int make_folder(void **state) {
-    (void)state;
-    real_folder_make();
-    real_name(path, "lock");
-    return 0;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    real_folder_remove();
-    return 0;
-}
-
-static es_lockfile_t *open_with(uint32_t flags) {
-    es_lockfile_t *file = NULL;
-
-    assert_code(es_lockfile_open(path, flags, 0600, &file), 0);
-    return file;
-}
-
 static es_lockfile_t *open_file(void) {
-    return open_with(ES_LOCK_CREATE);
+    return lock_path_open(ES_LOCK_CREATE);
 }
 
 static es_lock_t *take(es_lockfile_t *file, es_lock_kind_t kind) {
@@ -588,7 +566,7 @@ static void a_set_cancel_ends_every_wait(void **state) {
 }
 
 static void fair_locks_obey_the_same_rules(void **state) {
-    es_lockfile_t *file = open_with(ES_LOCK_CREATE | ES_LOCK_FAIR);
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE | ES_LOCK_FAIR);
     es_lock_monitor_t *monitor = open_monitor();
     es_lock_t *lock = take(file, ES_LOCK_EXCLUSIVE);
     es_lock_t *second = NULL;
@@ -621,10 +599,11 @@ static void what_cannot_be_locked_is_refused(void **state) {
     (void)state;
     assert_code(es_lockfile_open(NULL, 0, 0, &file), ES_EINVAL);
     assert_code(es_lockfile_open("", ES_LOCK_CREATE, 0600, &file), ES_EINVAL);
-    assert_code(es_lockfile_open(path, 1u << 20, 0600, &file), ES_EINVAL);
-    assert_code(es_lockfile_open(path, ES_LOCK_COMPAT_BYTE0 | ES_LOCK_NATIVE_RANGE, 0, &file),
+    assert_code(es_lockfile_open(lock_path, 1u << 20, 0600, &file), ES_EINVAL);
+    assert_code(es_lockfile_open(lock_path, ES_LOCK_COMPAT_BYTE0 | ES_LOCK_NATIVE_RANGE, 0, &file),
                 ES_EINVAL);
-    assert_code(es_lockfile_open(path, ES_LOCK_READONLY | ES_LOCK_CREATE, 0, &file), ES_EINVAL);
+    assert_code(es_lockfile_open(lock_path, ES_LOCK_READONLY | ES_LOCK_CREATE, 0, &file),
+                ES_EINVAL);
     real_name(name, "missing");
     assert_code(es_lockfile_open(name, 0, 0, &file), ES_ENOENT);
     assert_code(es_lock_probe_fs(name, &caps), ES_ENOENT);
@@ -640,7 +619,7 @@ static void what_cannot_be_locked_is_refused(void **state) {
 
 static void a_file_for_reading_gives_shared_locks_alone(void **state) {
     es_lockfile_t *writer = open_file();
-    es_lockfile_t *file = open_with(ES_LOCK_READONLY);
+    es_lockfile_t *file = lock_path_open(ES_LOCK_READONLY);
     es_lock_t *lock = take(file, ES_LOCK_SHARED);
     es_lock_owner_t owner;
 
@@ -681,7 +660,7 @@ static void bad_requests_are_refused(void **state) {
 
 static void a_wrapped_descriptor_excludes_like_any_other(void **state) {
     es_lockfile_t *other = open_file();
-    intptr_t descriptor = real_descriptor_open(path);
+    intptr_t descriptor = real_descriptor_open(lock_path);
     es_lockfile_t *file = NULL;
     es_lock_t *lock;
     uint32_t caps = 0;
@@ -710,7 +689,7 @@ static void a_replaced_file_is_noticed(void **state) {
     release(lock);
     reader = take(file, ES_LOCK_SHARED);
     assert_code(es_lock_verify(reader), 0);
-    real_replace(path);
+    real_replace(lock_path);
     assert_code(es_lock_verify(reader), ES_ESTALE);
     release(reader);
     es_lockfile_close(file);
@@ -718,8 +697,8 @@ static void a_replaced_file_is_noticed(void **state) {
 
 static void a_file_removed_at_release_is_made_anew(void **state) {
     const uint32_t flags = ES_LOCK_CREATE | ES_LOCK_UNLINK_ON_RELEASE;
-    es_lockfile_t *file = open_with(flags);
-    es_lockfile_t *other = open_with(flags);
+    es_lockfile_t *file = lock_path_open(flags);
+    es_lockfile_t *other = lock_path_open(flags);
     es_lock_monitor_t *monitor = open_monitor();
     es_lock_t *lock = take(file, ES_LOCK_EXCLUSIVE);
     answer_t answer;
@@ -731,11 +710,11 @@ static void a_file_removed_at_release_is_made_anew(void **state) {
     release(lock);
     drive(monitor, &answer);
     assert_code(answer.status, 0);
-    assert_true(real_exists(path));
+    assert_true(real_exists(lock_path));
     assert_code(es_lock_verify(answer.lock), 0);
     assert_code(probe(file, ES_LOCK_EXCLUSIVE, NULL), ES_EAGAIN);
     release(answer.lock);
-    assert_false(real_exists(path));
+    assert_false(real_exists(lock_path));
     es_lock_monitor_close(monitor);
     es_lockfile_close(file);
     es_lockfile_close(other);
@@ -756,7 +735,7 @@ static void nothing_is_left_open(void **state) {
     assert_int_equal(real_open_count(), before);
 }
 
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, lock_path_set_up, lock_path_tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -51,15 +51,3 @@ int es__prim_lock_caps(intptr_t native, uint32_t *caps) {
                 : ES_LOCK_CAN_FLOCK | ES_LOCK_IS_NETWORK;
     return 0;
 }
-
-int es__prim_lock_caps_at(const char *path, uint32_t *caps) {
-    int fd = es__sys.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    int code;
-
-    if (fd < 0) {
-        return es__lock_fail(ES_OP_OPEN, "open");
-    }
-    code = es__prim_lock_caps(fd, caps);
-    (void)es__sys.close(fd);
-    return code;
-}

@@ -13,6 +13,8 @@
 
 #define ES__LOCK_UNLOCK_IS_TOLD 1
 
+#define ES__OPEN_TO_LOOK        (O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+
 #define ES__OFD_GETLK           92
 #define ES__OFD_SETLK           90
 #define ES__OFD_SETLKW          91

@@ -85,15 +85,3 @@ int es__prim_lock_caps(intptr_t native, uint32_t *caps) {
     *caps = caps_of((uint32_t)status.f_type);
     return 0;
 }
-
-int es__prim_lock_caps_at(const char *path, uint32_t *caps) {
-    int fd = es__sys.open(path, O_PATH | O_CLOEXEC);
-    int code;
-
-    if (fd < 0) {
-        return es__lock_fail(ES_OP_OPEN, "open");
-    }
-    code = es__prim_lock_caps(fd, caps);
-    (void)es__sys.close(fd);
-    return code;
-}

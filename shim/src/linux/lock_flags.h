@@ -12,6 +12,8 @@
 
 #define ES__LOCK_UNLOCK_IS_TOLD 0
 
+#define ES__OPEN_TO_LOOK        (O_PATH | O_CLOEXEC) /* needs no right to the file */
+
 #define ES__OFD_GETLK           F_OFD_GETLK
 #define ES__OFD_SETLK           F_OFD_SETLK
 #define ES__OFD_SETLKW          F_OFD_SETLKW

@@ -98,3 +98,15 @@ int es__prim_lock_free(es__hold_t *hold, es__bytes_t bytes) {
     return hold->is_flock ? judge(set_flock(fd, LOCK_UN), "flock")
                           : judge(es__lock_fcntl(fd, ES__OFD_SETLK, F_UNLCK, bytes), "fcntl");
 }
+
+int es__prim_lock_caps_at(const char *path, uint32_t *caps) {
+    int fd = es__sys.open(path, ES__OPEN_TO_LOOK);
+    int code;
+
+    if (fd < 0) {
+        return es__lock_fail(ES_OP_OPEN, "open");
+    }
+    code = es__prim_lock_caps(fd, caps);
+    (void)es__sys.close(fd);
+    return code;
+}

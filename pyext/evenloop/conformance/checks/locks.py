@@ -255,17 +255,23 @@ async def shared_locks_are_held_together(t: Trial) -> object:
     return {**seen, "after": is_free(t)}
 
 
+async def upgrade_beside_a_reader(t: Trial) -> tuple[Any, Any, asyncio.Future[None]]:
+    """Of two readers the first waits to become a writer: both locks, and its task."""
+    first, second = file_lock(t, shared=True), file_lock(t, shared=True)
+    await first.acquire()
+    await second.acquire()
+    task = asyncio.ensure_future(first.upgrade())
+    await t.turns()
+    return first, second, task
+
+
 @area.check(expect={"waits": True, "new readers": False, "held": "exclusive"}, needs=("filelocks",))
 async def upgrade_waits_for_readers(t: Trial) -> object:
     """An upgrade lets no new reader in and is done when the other readers have gone.
 
     portable: evenloop docs, locks.md
     """
-    ours, other = file_lock(t, shared=True), file_lock(t, shared=True)
-    await ours.acquire()
-    await other.acquire()
-    task = asyncio.ensure_future(ours.upgrade())
-    await t.turns()
+    ours, other, task = await upgrade_beside_a_reader(t)
     seen = {"waits": not task.done(), "new readers": is_free(t, shared=True)}
     other.release()
     await t.within(task)
@@ -284,11 +290,7 @@ async def second_upgrade_is_refused(t: Trial) -> object:
 
     portable: evenloop docs, locks.md
     """
-    first, second = file_lock(t, shared=True), file_lock(t, shared=True)
-    await first.acquire()
-    await second.acquire()
-    task = asyncio.ensure_future(first.upgrade())
-    await t.turns()
+    first, second, task = await upgrade_beside_a_reader(t)
     refused = await t.outcome_of(second.upgrade())
     held = second.held
     second.release()
@@ -304,11 +306,7 @@ async def cancelled_upgrade_keeps_the_shared_lock(t: Trial) -> object:
 
     portable: evenloop docs, locks.md
     """
-    ours, other = file_lock(t, shared=True), file_lock(t, shared=True)
-    await ours.acquire()
-    await other.acquire()
-    task = asyncio.ensure_future(ours.upgrade())
-    await t.turns()
+    ours, other, task = await upgrade_beside_a_reader(t)
     task.cancel()
     await t.outcome_of(task)
     other.release()

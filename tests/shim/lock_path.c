@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+#include "lock_path.h"
+
+#include "check.h"
+
+char lock_path[REAL_PATH_BYTES];
+
+int lock_path_set_up(void **state) {
+    (void)state;
+    real_folder_make();
+    real_name(lock_path, "lock");
+    return 0;
+}
+
+int lock_path_tear_down(void **state) {
+    (void)state;
+    real_folder_remove();
+    return 0;
+}
+
+es_lockfile_t *lock_path_open(uint32_t flags) {
+    es_lockfile_t *file = NULL;
+
+    assert_code(es_lockfile_open(lock_path, flags, 0600, &file), 0);
+    return file;
+}
+
+int lock_probe(es_lockfile_t *file, es_lock_kind_t kind) {
+    es_lock_t *lock = NULL;
+    int code = es_lock_try(file, kind, NULL, &lock);
+
+    if (code == 0) {
+        assert_code(es_lock_release(lock), 0);
+    }
+    return code;
+}
+
+void lock_answer_keep(es_lock_req_t *req, int status, es_lock_t *lock) {
+    lock_answer_t *answer = req->data;
+
+    answer->count++;
+    answer->status = status;
+    answer->lock = lock;
+}
