@@ -121,6 +121,53 @@ static void a_full_disk_costs_the_record_and_not_the_lock(void **state) {
     es_lockfile_close(file);
 }
 
+/* ---- A request's storage ---- */
+
+enum { REUSE_COUNT = 5 };
+
+typedef struct reused {
+    es_lock_req_t req;
+    es_lock_monitor_t *monitor;
+    es_lockfile_t *file;
+    int count;
+} reused_t;
+
+/* In its callback the storage is the caller's again: it is spoilt, and used for the next request. */
+static void start_again(es_lock_req_t *req, int status, es_lock_t *lock) {
+    reused_t *reused = req->data;
+
+    assert_code(status, 0);
+    assert_code(es_lock_release(lock), 0);
+    memset(req, 0xa5, sizeof(*req));
+    if (++reused->count < REUSE_COUNT) {
+        req->data = reused;
+        assert_code(es_lock_start(reused->monitor, req, reused->file, ES_LOCK_EXCLUSIVE, NULL,
+                                  ES_LOCK_FOREVER, start_again),
+                    0);
+    }
+}
+
+static void a_requests_storage_is_free_in_its_callback(void **state) {
+    es_lock_t *lock;
+    reused_t reused = {.count = 0};
+
+    (void)state;
+    reused.file = lock_path_open(ES_LOCK_CREATE);
+    assert_code(es_lock_monitor_open(&reused.monitor), 0);
+    lock = hold(reused.file, ES_LOCK_EXCLUSIVE);
+    reused.req.data = &reused;
+    assert_code(es_lock_start(reused.monitor, &reused.req, reused.file, ES_LOCK_EXCLUSIVE, NULL,
+                              ES_LOCK_FOREVER, start_again),
+                0);
+    assert_code(es_lock_release(lock), 0);
+    while (reused.count < REUSE_COUNT) {
+        (void)es_lock_monitor_wait(reused.monitor, es_lock_monitor_timeout(reused.monitor), NULL);
+        assert_true(es_lock_dispatch(reused.monitor) >= 0);
+    }
+    es_lock_monitor_close(reused.monitor);
+    es_lockfile_close(reused.file);
+}
+
 /* ---- Time ---- */
 
 static int clock_monotonic_alone(clockid_t clock, struct timespec *now) {
@@ -483,6 +530,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_FOLDER(lost_events_lose_no_wake_up),
         WITH_FOLDER(a_full_disk_costs_the_record_and_not_the_lock),
+        WITH_FOLDER(a_requests_storage_is_free_in_its_callback),
         WITH_FOLDER(deadlines_of_any_size_do_what_they_say),
         WITH_FOLDER(a_cancel_in_any_moment_of_an_upgrade_keeps_the_shared_lock),
         WITH_FOLDER(no_lock_outlives_its_release_in_a_forked_child),
