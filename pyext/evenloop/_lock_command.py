@@ -149,7 +149,7 @@ def exit_code_of(text: str) -> int:
 
 def wrong_option(error: getopt.GetoptError) -> str:
     """What getopt_long(3) says."""
-    name, is_long = error.opt, len(error.opt) > 1
+    name, is_long = error.opt, error.msg.startswith("option --")
     if "requires" in error.msg:
         if is_long:
             return f"option '--{name}' requires an argument"

@@ -299,6 +299,14 @@ static int open_and_try(const char *path, uint32_t flags, int mode, const ev_loc
     return 0;
 }
 
+static PyObject *held_or_file(ev_state_t *state, int code, es_lock_t *lock, es_lockfile_t *file,
+                              PyObject *path) {
+    if (code != 0) {
+        return ev_lock_error_set(state, code);
+    }
+    return lock != NULL ? ev_held_lock_new(state, lock, path) : file_new(state, file, path);
+}
+
 /* A file that is replaced again and again while it is being opened is nobody's lock file. */
 #define OPEN_RETRY_COUNT_MAX 100
 
@@ -329,10 +337,7 @@ static PyObject *open_lock(PyObject *module, PyObject *args) {
         es_lockfile_close(file);
     }
     PyEval_RestoreThread(saved);
-    if (code != 0) {
-        return ev_lock_error_set(state, code);
-    }
-    return lock != NULL ? ev_held_lock_new(state, lock, path) : file_new(state, file, path);
+    return held_or_file(state, code, lock, file, path);
 }
 
 static int adopt_and_try(int descriptor, uint32_t flags, es_lock_kind_t kind, es_lockfile_t **file,
@@ -369,10 +374,7 @@ static PyObject *adopt_lock(PyObject *module, PyObject *args) {
         es_lockfile_close(file);
     }
     PyEval_RestoreThread(saved);
-    if (code != 0) {
-        return ev_lock_error_set(state, code);
-    }
-    return lock != NULL ? ev_held_lock_new(state, lock, path) : file_new(state, file, path);
+    return held_or_file(state, code, lock, file, path);
 }
 
 static PyObject *unlock_descriptor(PyObject *module, PyObject *args) {

@@ -268,6 +268,8 @@ def test_exit_codes_and_messages_are_those_of_flock(tmp_path):
         ["--close=1", "FILE", "true"],
         ["--v", "FILE", "true"],
         ["--bogus", "FILE", "true"],
+        ["--b", "FILE", "true"],
+        ["-nq", "FILE", "true"],
         ["-c", "FILE"],
         ["", "true"],
         ["FILE", ""],
