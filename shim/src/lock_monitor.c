@@ -390,6 +390,7 @@ static void serve_queue(es_lock_monitor_t *monitor, queue_t *queue, int64_t now_
         int code = !req->is_convert && is_behind(queue, req) ? ES_EAGAIN : serve(req);
 
         if (code != ES_EAGAIN) {
+            queue->pause_ns = 0; /* what has just been had may soon be let go of */
             finish(monitor, req, code);
         } else {
             if (req->has_wait) {
