@@ -205,10 +205,11 @@ static void try_one(void) {
     }
 }
 
-/* With an end and without one go two ways. Without: whoever has it ends at last, and so does this. */
+/* With an end and without one go two ways. Without: whoever has it ends at last, and so does this.
+ * But not if a fault keeps locks: a debug build would see the process wait for itself. */
 static int64_t choose_timeout(int may_be_long) {
     if (may_be_long && below(3) != 0) {
-        return below(2) != 0 ? ES_LOCK_FOREVER : LONGEST_NS;
+        return worker.record->fault == FAULT_NONE && below(2) != 0 ? ES_LOCK_FOREVER : LONGEST_NS;
     }
     return below(8) != 0 ? 1 + (int64_t)below(400) * US : (int64_t)below(20) * MS;
 }
