@@ -125,9 +125,9 @@ TLS_METHODS = public_methods(subjects.TLS_TRANSPORT)
 
 
 def of_companion(subject: str, name: str) -> Iterator[Question]:
-    """Of child processes' transports and of servers: in use, closing, and of a closed loop."""
+    """Of child processes, servers and streams: in use, closing, and of a closed loop."""
     make = subjects.SUBJECTS[subject]
-    good = subjects.CALLS.get(name, lambda stage: {})
+    good = subjects.good_call(subject, name)
     for row, arguments in tables.rows_of(name, getattr(subjects.TYPES[subject], name), good):
         for life in subjects.lives_of(subject, name) if row != "by keyword" else ["open"]:
             for state in subjects.states_of(subject) if row == "good" else ["running"]:
@@ -137,7 +137,7 @@ def of_companion(subject: str, name: str) -> Iterator[Question]:
 
 def of_tls(name: str) -> Iterator[Question]:
     """Of a TLS transport: open, closing and aborted, and of a loop that was closed."""
-    good = subjects.CALLS.get(name, lambda stage: {})
+    good = subjects.good_call("tls transport", name)
     for row, arguments in tables.rows_of(name, getattr(subjects.TLS_TRANSPORT, name), good):
         for life in subjects.TLS_LIVES if row != "by keyword" else ("open",):
             for state in ("running", "closed") if row == "good" else ("running",):

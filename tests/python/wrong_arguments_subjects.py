@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import asyncio.base_subprocess
 import asyncio.sslproto
+import asyncio.subprocess
 import signal
 import socket
 import ssl
@@ -26,8 +27,8 @@ from wrong_arguments import Ask, Stage
 Make = Callable[[Stage], Awaitable[Any]]
 
 
-def accompany(stage: Stage, thing: Any, ended: Awaitable[Any] | None = None) -> None:
-    """Has `thing` closed with the subject, and `ended` awaited, while the loop is open."""
+def accompany(stage: Stage, thing: Any, ended: Callable[[], Awaitable[Any]] | None = None) -> None:
+    """Has `thing` closed with the subject, and `ended()` awaited, while the loop is open."""
 
     def end() -> None:
         if stage.loop.is_closed():
@@ -36,7 +37,7 @@ def accompany(stage: Stage, thing: Any, ended: Awaitable[Any] | None = None) -> 
         async def wait() -> None:
             tables.dispose(stage.subject)
             if ended is not None:
-                await asyncio.wait_for(ended, 30)
+                await asyncio.wait_for(ended(), 30)
             tables.dispose(thing)
             for _ in range(5):
                 await asyncio.sleep(0)
@@ -64,23 +65,25 @@ def reap(process: Any) -> None:
         process.wait()
 
 
-async def started_child(loop: Any) -> tuple[Any, ChildProtocol]:
-    """One that ends when its input does."""
-    command = sys.executable, "-ISc", "import sys; sys.stdin.read()"
+async def started_child(loop: Any, factory: Callable[[], Any], code: str) -> tuple[Any, Any]:
+    command = sys.executable, "-ISc", code
     try:
-        pair: Any = await loop.subprocess_exec(ChildProtocol, *command, stderr=None)
+        pair: Any = await loop.subprocess_exec(factory, *command, stderr=None)
     except OSError:
         if not support.under_wine():
             raise
         # Now and then a process dies there while it starts: "[WinError 1359] Internal error".
-        pair = await loop.subprocess_exec(ChildProtocol, *command, stderr=None)
+        pair = await loop.subprocess_exec(factory, *command, stderr=None)
     return pair  # type: ignore[no-any-return]
 
 
 async def subprocess_transport(stage: Stage) -> Any:
-    transport, protocol = await started_child(stage.loop)
+    """Of a child that ends when its input does."""
+    transport, protocol = await started_child(
+        stage.loop, ChildProtocol, "import sys; sys.stdin.read()"
+    )
     stage.stack.callback(reap, transport._proc)
-    accompany(stage, transport, protocol.exited)
+    accompany(stage, transport, lambda: protocol.exited)
     return transport
 
 
@@ -91,6 +94,24 @@ async def exited_subprocess_transport(stage: Stage) -> Any:
     return transport
 
 
+async def process(stage: Stage) -> Any:
+    """asyncio's Process, over a child that only a signal ends."""
+    loop = stage.loop
+    transport, protocol = await started_child(
+        loop,
+        lambda: asyncio.subprocess.SubprocessStreamProtocol(limit=1000, loop=loop),
+        "import time; time.sleep(3600)",
+    )
+    stage.stack.callback(reap, transport._proc)
+
+    async def ended() -> None:
+        transport.close()
+        await transport._wait()
+
+    accompany(stage, transport, ended)
+    return asyncio.subprocess.Process(transport, protocol, loop)
+
+
 async def pipe_of_a_subprocess(stage: Stage) -> Any:
     return (await subprocess_transport(stage)).get_pipe_transport(0)
 
@@ -99,6 +120,41 @@ async def paused_tcp_transport(stage: Stage) -> Any:
     transport = await tables.tcp_transport(stage)
     transport.pause_reading()
     return transport
+
+
+# -- streams ---------------------------------------------------------------------------------------
+
+
+async def streams(stage: Stage, data: bytes) -> tuple[Any, Any, socket.socket]:
+    ours, peer = stage.pair(b"")
+    reader, writer = await asyncio.open_connection(sock=ours, limit=1000)
+    accompany(stage, writer.transport)
+    if data:
+        peer.send(data)
+        while not reader._buffer:  # type: ignore[attr-defined]
+            await asyncio.sleep(0.001)
+    return reader, writer, peer
+
+
+async def stream_writer(stage: Stage) -> Any:
+    return (await streams(stage, b""))[1]
+
+
+async def stream_reader(stage: Stage) -> Any:
+    """One that has a line and a half."""
+    reader, writer, _ = await streams(stage, b"line\nrest")
+    stage.stack.callback(writer.is_closing)  # who has only the reader has the transport collected
+    return reader
+
+
+async def ended_stream_reader(stage: Stage) -> Any:
+    """The same, and nothing will follow."""
+    reader, writer, peer = await streams(stage, b"line\nrest")
+    stage.stack.callback(writer.is_closing)
+    peer.close()
+    while not reader._eof:
+        await asyncio.sleep(0.001)
+    return reader
 
 
 # -- servers ---------------------------------------------------------------------------------------
@@ -139,10 +195,21 @@ SUBJECTS: dict[str, Make] = {
     "idle server": idle_server,
     "server with a client": server_with_a_client,
     "serving server": serving_server,
+    "process": process,
+    "stream writer": stream_writer,
+    "stream reader": stream_reader,
+    "ended stream reader": ended_stream_reader,
 }
 TYPES: dict[str, Any] = {
-    name: asyncio.base_subprocess.BaseSubprocessTransport if "process" in name else asyncio.Server
-    for name in SUBJECTS
+    "subprocess transport": asyncio.base_subprocess.BaseSubprocessTransport,
+    "exited subprocess transport": asyncio.base_subprocess.BaseSubprocessTransport,
+    "idle server": asyncio.Server,
+    "server with a client": asyncio.Server,
+    "serving server": asyncio.Server,
+    "process": asyncio.subprocess.Process,
+    "stream writer": asyncio.StreamWriter,
+    "stream reader": asyncio.StreamReader,
+    "ended stream reader": asyncio.StreamReader,
 }
 # What they answer while the child is dying depends on how far it is.
 ABOUT_THE_CHILD = ("get_protocol", "get_returncode", "kill", "send_signal", "terminate")
@@ -150,7 +217,19 @@ CALLS: dict[str, Callable[[Stage], dict[str, Any]]] = {
     **tables.SUBJECT_CALLS,
     "get_pipe_transport": lambda s: {"fd": 0},
     "send_signal": lambda s: {"signal": signal.SIGTERM},
+    "process.communicate": lambda s: {"input": b"data"},
+    "stream writer.writelines": lambda s: {"data": [b"one", b"two"]},
+    "stream writer.start_tls": lambda s: {"sslcontext": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)},
+    "feed_data": lambda s: {"data": b"data"},
+    "readexactly": lambda s: {"n": 5},
+    "set_exception": lambda s: {"exc": ValueError("value")},
+    "set_transport": lambda s: {"transport": s.transport()},
 }
+
+
+def good_call(subject: str, name: str) -> Callable[[Stage], dict[str, Any]]:
+    return CALLS.get(f"{subject}.{name}") or CALLS.get(name, lambda stage: {})
+
 
 # What start_tls() and sendfile() are called on, able to or not.
 TRANSPORTS: dict[str, Make] = {
@@ -165,6 +244,8 @@ TRANSPORTS: dict[str, Make] = {
 
 
 def lives_of(subject: str, name: str) -> list[str]:
+    if subject == "process" or "reader" in subject:
+        return ["open"]
     if subject == "subprocess transport" and name in ABOUT_THE_CHILD:
         return ["open"]
     return ["open", "closing"]
@@ -172,7 +253,7 @@ def lives_of(subject: str, name: str) -> list[str]:
 
 def states_of(subject: str) -> list[str]:
     """Of the loop. 3.11's child watcher has a thread, which logs of a closed loop when it likes."""
-    if "subprocess" in subject and sys.version_info < (3, 12):
+    if "process" in subject and sys.version_info < (3, 12):
         return ["running"]
     return ["running", "closed"]
 
