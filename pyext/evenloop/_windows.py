@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import operator
 import os
+import signal as signals
 import socket
 from asyncio import base_events, base_subprocess, trsock, windows_events, windows_utils
 from typing import Any
@@ -20,6 +22,7 @@ from ._words import LinuxWords, reword
 _Base: Any = base_events.BaseEventLoop
 _Proactor: Any = windows_events.ProactorEventLoop
 _Selector: Any = windows_events.SelectorEventLoop
+_CONSOLE_EVENTS = (signals.CTRL_C_EVENT, signals.CTRL_BREAK_EVENT)
 
 
 class WindowsLoop:
@@ -156,25 +159,29 @@ class _SubprocessTransport(base_subprocess.BaseSubprocessTransport):
         self._watch = self._loop._watch_child(int(self._proc._handle), self._exited)
 
     def send_signal(self, signal: int) -> None:
-        """Popen's, with Linux's word on what is no number, and no SystemError.
-
-        os.kill() returns without looking when a console event was refused; the system's own error
-        is the cause of what comes of that.
-        """
+        """Popen's, with Linux's word on what is no number, and without os.kill()."""
         self._check_proc()
-        if self._proc.returncode is None:
-            operator.index(signal)
-        try:
+        if self._proc.returncode is None and operator.index(signal) in _CONSOLE_EVENTS:
+            _send_console_event(signal, self._proc.pid)
+        else:
             super().send_signal(signal)
-        except SystemError as error:
-            if not isinstance(error.__cause__, OSError):
-                raise
-            reword(error.__cause__)
-            raise error.__cause__ from None
 
     def _exited(self) -> None:
         self._watch.close()
         self._process_exited(self._proc.poll())
+
+
+def _send_console_event(event: int, group: int) -> None:
+    """Send CTRL_C_EVENT or CTRL_BREAK_EVENT to a process group of our console.
+
+    When the system refuses that, os.kill() goes on to end the process, and returns with an
+    exception set that comes up wherever Python next looks.
+    """
+    kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
+    if not kernel32.GenerateConsoleCtrlEvent(ctypes.c_uint32(event), ctypes.c_uint32(group)):
+        error = ctypes.WinError(ctypes.get_last_error())
+        reword(error)
+        raise error
 
 
 def _program_of(args: Any) -> Any:

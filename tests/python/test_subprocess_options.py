@@ -193,6 +193,25 @@ print(info.flags & 1, info.show, end="")
     run(main())
 
 
+@pytest.mark.absent("console-events-on-unix", "posix")
+@pytest.mark.evenloop_only  # os.kill() ends the child, and leaves an exception for others to find
+@pytest.mark.parametrize("event", [0, 1])  # CTRL_C_EVENT, CTRL_BREAK_EVENT
+def test_a_console_event_that_is_refused_ends_nobody(loop, run, event):
+    """A child without a console gets none: OSError in Linux's words, and it goes on."""
+    code = "import sys; print(len(sys.stdin.read()), end='')"
+
+    async def main():
+        detached = subprocess.DETACHED_PROCESS
+        process = await python(code, stdin=subprocess.PIPE, creationflags=detached)
+        for _ in range(20):  # calls of it become quick ones, which check less
+            with pytest.raises(OSError, match=r"^\[Errno \d+\] [A-Z][a-z ]+$"):
+                process.send_signal(event)
+        out, _ = await process.communicate(b"data")
+        assert (out, process.returncode) == (b"4", 0)
+
+    run(main())
+
+
 @pytest.mark.parametrize("inherit", [True, False])
 def test_close_fds_is_honoured(loop, run, inherit):
     """C068: with close_fds=False an inheritable descriptor, or handle, is the child's, too."""

@@ -16,6 +16,7 @@ import asyncio.subprocess
 import signal
 import socket
 import ssl
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -67,13 +68,16 @@ def reap(process: Any) -> None:
 
 async def started_child(loop: Any, factory: Callable[[], Any], code: str) -> tuple[Any, Any]:
     command = sys.executable, "-ISc", code
+    # Windows: no console, so that a signal which is a console's event reaches nobody.
+    flags = getattr(subprocess, "DETACHED_PROCESS", 0)
+    options: dict[str, Any] = {"stderr": None, "creationflags": flags}
     try:
-        pair: Any = await loop.subprocess_exec(factory, *command, stderr=None)
+        pair: Any = await loop.subprocess_exec(factory, *command, **options)
     except OSError:
         if not support.under_wine():
             raise
         # Now and then a process dies there while it starts: "[WinError 1359] Internal error".
-        pair = await loop.subprocess_exec(factory, *command, stderr=None)
+        pair = await loop.subprocess_exec(factory, *command, **options)
     return pair  # type: ignore[no-any-return]
 
 
