@@ -269,6 +269,8 @@ def refuse(order: Order, error: OSError) -> NoReturn:
     code = _EXITS.get(error.errno or 0, EX_NOINPUT)
     if error.errno == errno.ENOTSUP and (order.descriptor is not None or os.path.isdir(order.path)):
         text = "only a FILE for a COMMAND can be locked on this system"
+        if os.name == "posix":
+            text += " without --compat flock"
     else:
         text = error.strerror or str(error)
     if order.descriptor is not None:

@@ -384,6 +384,37 @@ static void a_forked_child_closes_nothing_that_has_the_queues_number(void **stat
     assert_int_equal(status, 0);
 }
 
+/* ---- A descriptor of the caller's ---- */
+
+static void flocks_lock_stays_with_a_descriptor_on_every_system(void **state) {
+    int fd = open(lock_path, O_RDONLY | O_CLOEXEC);
+    es_lockfile_t *adopted = NULL;
+    es_lockfile_t *rival = NULL;
+    es_lock_t *lock = NULL;
+    intptr_t copy = -1;
+
+    (void)state;
+    assert_code(es_lockfile_wrap(fd, ES_LOCK_ADOPT | ES_LOCK_READONLY, &adopted),
+                ES__LOCK_DETACHES ? 0 : ES_ENOTSUP);
+    es_lockfile_close(adopted);
+    assert_code(es_lockfile_wrap(fd, ES_LOCK_ADOPT | ES_LOCK_COMPAT_FLOCK, &adopted), 0);
+    assert_code(es_lockfile_open(lock_path, ES_LOCK_COMPAT_FLOCK, 0, &rival), 0);
+    assert_code(es_lock_try(adopted, ES_LOCK_EXCLUSIVE, NULL, &lock), 0);
+    assert_code(es_lock_detach(lock, &copy), 0);
+    assert_int_equal(es__sys.close((int)copy), 0);
+    assert_code(lock_probe(rival, ES_LOCK_SHARED), ES_EAGAIN);
+    assert_code(es_lockfile_unlock(adopted), 0);
+    assert_code(lock_probe(rival, ES_LOCK_EXCLUSIVE), 0);
+    assert_code(es_lock_try(adopted, ES_LOCK_EXCLUSIVE, NULL, &lock), 0);
+    assert_code(es_lock_detach(lock, &copy), 0);
+    es_lockfile_close(adopted);
+    assert_int_equal(es__sys.close(fd), 0);
+    assert_code(lock_probe(rival, ES_LOCK_SHARED), ES_EAGAIN); /* the copy has it */
+    assert_int_equal(es__sys.close((int)copy), 0);
+    assert_code(lock_probe(rival, ES_LOCK_EXCLUSIVE), 0);
+    es_lockfile_close(rival);
+}
+
 #define WITH_FAKE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void) {
@@ -401,6 +432,7 @@ int main(void) {
         WITH_FAKE(any_number_of_wakes_is_taken),
         WITH_FAKE(who_is_cancelled_or_late_leaves_no_watch),
         WITH_FAKE(a_forked_child_closes_nothing_that_has_the_queues_number),
+        WITH_FAKE(flocks_lock_stays_with_a_descriptor_on_every_system),
     };
 
     return cmocka_run_group_tests_name("locks by kqueue", tests, NULL, NULL);

@@ -102,10 +102,10 @@ ES_API int es_lockfile_open(const char *path, uint32_t flags, int mode, es_lockf
  * that is, or by es_lockfile_unlock. A descriptor has one lock: a new one takes its place, in one
  * step if nobody is in the way; who has to wait for it gives the old one up first (flock(2) does
  * so, too), and a try that fails does not. Waiting holds nothing of the descriptor's, so a waiter
- * that is killed leaves nothing with it. Whole files only, and no es_lock_convert: ES_ENOTSUP; so
- * is all of it on Windows and the BSDs, where a lock belongs to a process. A shared lock needs a
- * descriptor that is open for reading. With ES_LOCK_COMPAT_FLOCK any descriptor of any kind of file
- * will do, also a folder's, for locks of both kinds. */
+ * that is killed leaves nothing with it. Whole files only, and no es_lock_convert: ES_ENOTSUP. A
+ * shared lock needs a descriptor that is open for reading. With ES_LOCK_COMPAT_FLOCK any descriptor
+ * of any kind of file will do, also a folder's, for locks of both kinds. ES_ENOTSUP where locks
+ * belong to processes: Windows, and, without ES_LOCK_COMPAT_FLOCK, the BSDs. */
 ES_API int es_lockfile_wrap(intptr_t descriptor, uint32_t flags, es_lockfile_t **out);
 
 /* Frees what the descriptor of an ES_LOCK_ADOPT file has, whoever gave it that; 0 also if that was
@@ -169,7 +169,8 @@ ES_API int es_lock_release(es_lock_t *lock);
  * object: the lock lives until that descriptor and all duplicates of it are closed, so that a child
  * process that inherits one keeps it (the descriptor itself is closed on exec). A hand-over, not a
  * release: nothing is removed or unlocked. ES_ENOTSUP, and the lock stays as it was, where a lock
- * belongs to the process that took it: Windows, the BSDs, and with ES_LOCK_UNLINK_ON_RELEASE.
+ * belongs to the process that took it: Windows, the BSDs (but for ES_LOCK_COMPAT_FLOCK); and with
+ * ES_LOCK_UNLINK_ON_RELEASE.
  * ES_EINVAL for NULL. */
 ES_API int es_lock_detach(es_lock_t *lock, intptr_t *descriptor);
 

@@ -149,7 +149,7 @@ int es__prim_lock_wrap(intptr_t descriptor, uint32_t flags, intptr_t *out) {
     int fd = (int)descriptor;
     int code;
 
-    if ((flags & ES_LOCK_ADOPT) != 0 && !ES__LOCK_DETACHES) {
+    if ((flags & ES_LOCK_ADOPT) != 0 && !ES__LOCK_DETACHES && (flags & ES_LOCK_COMPAT_FLOCK) == 0) {
         return es__refuse(ES_ENOTSUP, ES_OP_OPEN, "es_lockfile_wrap");
     }
     code = check_wrap(fd, flags);

@@ -86,7 +86,7 @@ int es__prim_hold_adopt(intptr_t base, es__hold_t *hold) {
 
 int es__prim_hold_detach(es__hold_t *hold, intptr_t *native) {
     assert(hold->native != ES__NATIVE_NONE);
-    if (!ES__LOCK_DETACHES) {
+    if (!ES__LOCK_DETACHES && !hold->is_flock) {
         return es__refuse(ES_ENOTSUP, ES_OP_LOCK, "es_lock_detach");
     }
     if (!hold->is_adopted) {

@@ -8,7 +8,8 @@
  *   ES__LOCK_SPLITS    part of a locked range may be freed (Unix); else only exactly what was taken
  *   ES__LOCK_UPGRADES  a shared lock can become exclusive in one step
  *   ES__LOCK_UNLOCK_IS_TOLD  every unlock wakes all who wait for the file, who unlocks among them
- *   ES__LOCK_DETACHES  (Unix) a lock belongs to its descriptor and the duplicates of that
+ *   ES__LOCK_DETACHES  (Unix) a lock belongs to its descriptor and the duplicates of that, as
+ *                      flock's does everywhere
  *   ES__LOCK_QUEUES    (Unix) the system's blocking call waits for locks as this leaf means them
  *
  * thread (all): any; two calls on different holds at once. A monitor and its waits belong to one
