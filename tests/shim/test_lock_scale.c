@@ -19,7 +19,7 @@
 
 #define S ((int64_t)1000000000)
 
-enum { WAITER_COUNT = 1000, RANGE_COUNT = 10000, MODEL_TURNS = 10000 };
+enum { WAITER_COUNT = 1000, RANGE_COUNT = 10000, MODEL_TURNS = 10000, LOOKS_MAX = 1000 };
 enum { CELL_COUNT = 64, CELL_BYTES = 8, HELD_MAX = 40 };
 
 /* Turns of the race, if the environment's EVENSHIM_RACE_TURNS does not say another number. */
@@ -87,6 +87,27 @@ static void turn(es_lock_monitor_t *monitor) {
     assert_true(es_lock_dispatch(monitor) >= 0);
 }
 
+static void do_nothing(void *unused) {
+    (void)unused;
+}
+
+/* A sanitizer starts a thread of its own with the first of a program. */
+static int count_threads(void) {
+    real_thread_t first;
+
+    real_thread_start(&first, do_nothing, NULL);
+    real_thread_join(&first);
+    return real_thread_count();
+}
+
+/* A thread that has been joined may be listed for another moment. */
+static void check_threads(int most) {
+    for (int looks = 0; real_thread_count() > most && looks < LOOKS_MAX; looks++) {
+        real_thread_yield();
+    }
+    assert_true(real_thread_count() <= most);
+}
+
 static void wait_in_thousands(uint32_t flags, int threads_more) {
     static waiter_t waiters[WAITER_COUNT];
     es_lockfile_t *file = open_with(flags);
@@ -100,7 +121,7 @@ static void wait_in_thousands(uint32_t flags, int threads_more) {
     grant_count = 0;
     assert_code(es_lock_monitor_open(&monitor), 0);
     assert_code(es_lock_try(other, ES_LOCK_EXCLUSIVE, NULL, &lock), 0);
-    threads = real_thread_count();
+    threads = count_threads();
     descriptors = real_open_count();
     for (int number = 0; number < WAITER_COUNT; number++) {
         waiters[number].number = number;
@@ -110,13 +131,13 @@ static void wait_in_thousands(uint32_t flags, int threads_more) {
                     0);
     }
     assert_int_equal(es_lock_dispatch(monitor), 0);
-    assert_in_range(real_thread_count(), threads, threads + threads_more);
+    check_threads(threads + threads_more);
     assert_in_range(real_open_count(), descriptors, descriptors + 2);
     assert_code(es_lock_release(lock), 0);
     while (grant_count < WAITER_COUNT) {
         turn(monitor);
         if (grant_count % 100 == 1) {
-            assert_in_range(real_thread_count(), threads, threads + threads_more);
+            check_threads(threads + threads_more);
         }
     }
     assert_int_equal(es_lock_dispatch(monitor), 0);
