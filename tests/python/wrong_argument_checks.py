@@ -195,14 +195,14 @@ OTHER_SYSTEM = [
         ".*",
         "a closed pipe may end some turns later: its repr() says which it is",
         r"\['raises', 'TypeError', 'transport <\w+PipeTransport closing",
-        "closing, running",
+        "(closing|aborted), running",
     ),
     Difference(
         "(read|write) pipe transport.set_protocol",
         ".*",
         "a closed pipe may end some turns later, and tells the new protocol",
         r"\['gives', 'None', True, \['Exception in callback _call_connection_lost",
-        "closing, running",
+        "(closing|aborted), running",
     ),
     Difference(
         "sock_sendfile",
