@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """More that the tables of wrong arguments are asked of: what needs a peer or a child process.
 
-wrong_arguments.py has the rows and the way to ask. Here are transports of child processes, servers
-in each of their states, and good calls of start_tls() and sendfile() on transports that can do it.
-A subject's companions (the other end of a connection, a child) are kept by its stage and ended
+wrong_arguments.py has the rows and the way to ask. Here are child processes, servers in each of
+their states, streams, TLS, and good calls of start_tls() and sendfile() on transports that can do
+it. A subject's companions (the other end of a connection, a child) are kept by its stage and ended
 before its loop is closed.
 """
 
