@@ -322,7 +322,8 @@ def of_subject(make: Make, life: str, state: str, name: str, arguments: Any) -> 
         def run() -> Any:
             protocol = owner.get_protocol() if name == "set_protocol" else None
             try:
-                return getattr(owner, name)(*args, **kwargs)
+                value = getattr(owner, name)(*args, **kwargs)
+                return value > 0 if name == "get_pid" else value  # of a system's own size
             finally:
                 if name == "set_protocol":
                     owner.set_protocol(protocol)
