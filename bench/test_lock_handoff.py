@@ -44,8 +44,9 @@ def test_every_kind_is_measured_in_both_conditions_and_really_waits(tmp_path: Pa
             times = kind[condition]
             assert times["count"] == 20
             assert 0 < times["shortest_us"] <= times["median_us"] <= times["p99_us"]
-            # None: a system that does not count how often a process sleeps.
-            assert times["slept"] in {20, None}, kind["name"]
+            # None: a system that does not count how often a process sleeps. On a busy machine one
+            # may come so late that it finds the lock free.
+            assert times["slept"] is None or times["slept"] > 15, (kind["name"], times)
 
 
 def test_cores_are_kept_awake_only_in_that_condition(tmp_path: Path) -> None:

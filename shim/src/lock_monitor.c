@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Waiting: requests, the monitor that serves them, and blocking calls that can end without the lock,
- * which are a request and a monitor of their own. It guarantees one callback per request and service in order of arrival:
- * of those who wait for one file only the first tries, so a release costs a process one attempt,
- * however many wait. A conversion is tried before them all, since they wait for its holder. A
- * request lives in exactly one list: its queue's or the finished ones. What breaks it: a release
- * that enables a waiter without es__prim_lock_announce or a close. */
+/* Waiting: requests, the monitor that serves them, and blocking calls that can end without the
+ * lock, which are a request and a monitor of their own. It guarantees one callback per request and
+ * service in order of arrival: of those who wait for one file only the first tries, so a release
+ * costs a process one attempt, however many wait. A conversion is tried before them all, since
+ * they wait for its holder. A request lives in exactly one list: its queue's or the finished ones.
+ * What breaks it: a release that enables a waiter without es__prim_lock_announce or a close. */
 #include "lock_internal.h"
 
 #include "error_internal.h"
