@@ -200,11 +200,18 @@ def perform(request: dict[str, Any], folder: pathlib.Path) -> None:
     stacks = open(folder / STACKS, "w", encoding="utf-8")  # noqa: SIM115
     faulthandler.enable(stacks)
     faulthandler.dump_traceback_later(request["limit"], file=stacks)
+    here = os.getpid()
     try:
-        write_result(folder, run(request, folder))
-        sys.stdout.flush()
-        sys.stderr.flush()
+        result = run(request, folder)
+        if os.getpid() == here:  # the loop may have been copied by fork while it was closed
+            write_result(folder, result)
+    except BaseException:
+        if os.getpid() == here:
+            traceback.print_exc()  # for the report of a process that ended without a result
     finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
         os._exit(0)
 
 
