@@ -6,8 +6,8 @@
  * nothing. What makes it hard is that a fault in one of many shows only if every single one is
  * looked at, so each is counted, and what must be free is taken afterwards. */
 #include "check.h"
+#include "lock_path.h"
 #include "real.h"
-#include "real_file.h"
 #include "real_scale.h"
 #include "real_thread.h"
 
@@ -24,28 +24,6 @@ enum { CELL_COUNT = 64, CELL_BYTES = 8, HELD_MAX = 40 };
 
 /* Turns of the race, if the environment's EVENSHIM_RACE_TURNS does not say another number. */
 #define RACE_TURNS 20000
-
-static char path[REAL_PATH_BYTES];
-
-static int set_up(void **state) {
-    (void)state;
-    real_folder_make();
-    real_name(path, "lock");
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    real_folder_remove();
-    return 0;
-}
-
-static es_lockfile_t *open_with(uint32_t flags) {
-    es_lockfile_t *file = NULL;
-
-    assert_code(es_lockfile_open(path, ES_LOCK_CREATE | flags, 0600, &file), 0);
-    return file;
-}
 
 static int probe(es_lockfile_t *file, es_lock_kind_t kind, const es_range_t *range) {
     es_lock_t *lock = NULL;
@@ -110,8 +88,8 @@ static void check_threads(int most) {
 
 static void wait_in_thousands(uint32_t flags, int threads_more) {
     static waiter_t waiters[WAITER_COUNT];
-    es_lockfile_t *file = open_with(flags);
-    es_lockfile_t *other = open_with(flags);
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE | flags);
+    es_lockfile_t *other = lock_path_open(ES_LOCK_CREATE | flags);
     es_lock_monitor_t *monitor = NULL;
     es_lock_t *lock = NULL;
     int threads;
@@ -164,8 +142,8 @@ static void a_thousand_fair_waiters_cost_one_thread_at_most(void **state) {
 
 static void ten_thousand_ranges_are_held_at_once(void **state) {
     static es_lock_t *locks[RANGE_COUNT];
-    es_lockfile_t *file = open_with(0);
-    es_lockfile_t *other = open_with(0);
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
+    es_lockfile_t *other = lock_path_open(ES_LOCK_CREATE);
 
     (void)state;
     real_allow_files(RANGE_COUNT + 100);
@@ -250,7 +228,7 @@ static held_t choose(es_range_t *range) {
 
 static void random_ranges_agree_with_a_table(void **state) {
     held_t held[HELD_MAX];
-    es_lockfile_t *files[2] = {open_with(0), open_with(0)};
+    es_lockfile_t *files[2] = {lock_path_open(ES_LOCK_CREATE), lock_path_open(ES_LOCK_CREATE)};
     int count = 0;
     int refused_count = 0;
 
@@ -329,33 +307,18 @@ static void hold_and_release(void *argument) {
     }
 }
 
-typedef struct answer {
-    es_lock_req_t req;
-    int count;
-    int status;
-    es_lock_t *lock;
-} answer_t;
-
-static void keep(es_lock_req_t *req, int status, es_lock_t *lock) {
-    answer_t *answer = req->data;
-
-    answer->count++;
-    answer->status = status;
-    answer->lock = lock;
-}
-
 /* The cancel comes at another moment of the release each time. 1: the lock was granted. */
 static int race_once(es_lock_monitor_t *monitor, es_lockfile_t *file, holder_t *holder,
                      int number) {
-    answer_t answer = {.count = 0};
+    lock_answer_t answer = {.count = 0};
     int cancelled;
 
     answer.req.data = &answer;
     atomic_store(&holder->wanted, number);
     reach(&holder->held, number);
-    assert_code(
-        es_lock_start(monitor, &answer.req, file, ES_LOCK_EXCLUSIVE, NULL, ES_LOCK_FOREVER, keep),
-        0);
+    assert_code(es_lock_start(monitor, &answer.req, file, ES_LOCK_EXCLUSIVE, NULL, ES_LOCK_FOREVER,
+                              lock_answer_keep),
+                0);
     atomic_store(&holder->released, number);
     for (int yields = number % 7; yields > 0; yields--) {
         real_thread_yield();
@@ -382,7 +345,7 @@ static int race_once(es_lock_monitor_t *monitor, es_lockfile_t *file, holder_t *
 
 static void a_cancel_that_races_a_release_loses_nothing(void **state) {
     holder_t holder = {.turns = race_turns()};
-    es_lockfile_t *file = open_with(0);
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
     es_lock_monitor_t *monitor = NULL;
     int granted_count = 0;
     uint32_t caps = 0;
@@ -390,7 +353,7 @@ static void a_cancel_that_races_a_release_loses_nothing(void **state) {
     (void)state;
     assert_true(holder.turns > 0);
     assert_code(es_lock_monitor_open(&monitor), 0);
-    holder.file = open_with(0);
+    holder.file = lock_path_open(ES_LOCK_CREATE);
     real_thread_start(&holder.thread, hold_and_release, &holder);
     for (int number = 1; number <= holder.turns; number++) {
         granted_count += race_once(monitor, file, &holder, number);
@@ -406,7 +369,8 @@ static void a_cancel_that_races_a_release_loses_nothing(void **state) {
     es_lockfile_close(file);
 }
 
-#define WITH_FOLDER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define WITH_FOLDER(test)                                                                          \
+    cmocka_unit_test_setup_teardown(test, lock_path_set_up, lock_path_tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
