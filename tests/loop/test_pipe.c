@@ -149,6 +149,57 @@ static void aborting_with_bytes_in_flight_gives_the_pieces_back(void **state) {
     free(bytes);
 }
 
+/* Pipes as os.pipe() makes them. On Windows a thread of libuv's does the writing then, and what is
+ * ended before the thread has begun could once never be cancelled. */
+static void reopen_synchronous(el_loop_t *loop) {
+    end(loop, &reader, 0);
+    end(loop, &writer, 1);
+    assert_int_equal(uv_pipe(files, 0, 0), 0);
+    reader = open_pipe(loop, files[0], EL_PIPE_READABLE);
+    writer = open_pipe(loop, files[1], EL_PIPE_WRITABLE);
+    el_stream_read_stop(&reader->stream);
+}
+
+static void a_synchronous_write_ends_whenever_it_is_aborted(void **state) {
+    unsigned char *bytes = counting_bytes(0, 1 << 20);
+    for (int i = 0; i < 200; i++) {
+        reopen_synchronous(*state);
+        assert_int_equal(owner_write_lent(writer, bytes, 1 << 20), 0);
+        turns(*state, i % 3);
+        el_stream_abort(&writer->stream, (el_reason_t){0, 0});
+        assert_int_equal(writer->taken, writer->released);
+        turn_until(*state, &writer->lost);
+    }
+    free(bytes);
+}
+
+static void a_synchronous_write_ends_whenever_its_stream_or_loop_does(void **state) {
+    unsigned char *bytes = counting_bytes(0, 1 << 20);
+    for (int i = 0; i < 100; i++) {
+        end(*state, &reader, 0);
+        end(*state, &writer, 1);
+        assert_int_equal(loop_tear_down(state), 0);
+        assert_int_equal(loop_set_up(state), 0);
+        reopen_synchronous(*state);
+        assert_int_equal(owner_write_lent(writer, bytes, 1 << 20), 0);
+        turns(*state, i % 3);
+        if (i % 2 == 0) {
+            el_stream_destroy(&writer->stream);
+        }
+        assert_int_equal(el_loop_close(*state), 0);
+        if (i % 2 != 0) {
+            el_stream_destroy(&writer->stream);
+        }
+        el_stream_destroy(&reader->stream);
+        owner_free(writer);
+        owner_free(reader);
+        writer = reader = NULL;
+        close_file(0);
+        close_file(1);
+    }
+    free(bytes);
+}
+
 static void writing_with_no_reader_left_ends_with_a_broken_pipe(void **state) {
     end(*state, &reader, 0);
     for (int i = 0; i < 1000 && !writer->lost; i++) {
@@ -374,6 +425,8 @@ int main(void) {
         TEST(closing_the_writer_sends_everything_and_then_end_of_file),
         TEST(write_eof_on_a_pipe_closes_it),
         TEST(aborting_with_bytes_in_flight_gives_the_pieces_back),
+        TEST(a_synchronous_write_ends_whenever_it_is_aborted),
+        TEST(a_synchronous_write_ends_whenever_its_stream_or_loop_does),
         TEST(writing_with_no_reader_left_ends_with_a_broken_pipe),
         TEST(the_readers_end_with_bytes_waiting_is_a_broken_pipe),
         TEST(reading_may_be_stopped_and_started_in_every_upcall),

@@ -19,6 +19,7 @@
 
 #define FLIGHT_SIZE       (64u * 1024u)
 #define CONSOLE_READ_SIZE (8u * 1024u)
+#define CANCEL_AGAIN_MS   1u
 
 typedef struct pipe {
     union {
@@ -34,13 +35,15 @@ typedef struct pipe {
     bool reading;
     bool wants_sending;
     bool wants_end;
-    bool closing; /* libuv was told to close */
-    bool closed;  /* and has */
-    bool lent;    /* the memory of the current read is the owner's */
+    bool synchronous; /* the system does one thing at a time, and libuv has a thread do it */
+    bool closing;     /* libuv was told to close, or will be when the write in flight has ended */
+    bool closed;      /* and has */
+    bool lent;        /* the memory of the current read is the owner's */
     bool in_flight;
     bool sent_held; /* a finished write is kept back after an interrupt */
     size_t flight_size;
     uv_write_t request;
+    uv_timer_t cancel_timer;
     el_ready_t sync_item;
     bool sync_queued;
     es_iov_t memory;
@@ -132,16 +135,41 @@ static void cancel_pending(pipe_t *pipe) {
     }
 }
 
+static void on_cancel_again(uv_timer_t *timer) {
+    cancel_pending(el__container(timer, pipe_t, cancel_timer));
+}
+
+static void on_cancelled(uv_handle_t *timer) {
+    pipe_t *pipe = el__container(timer, pipe_t, cancel_timer);
+    uv_close(&pipe->uv.handle, on_closed);
+}
+
+/* A synchronous write is done by a thread of libuv's, which may have yet to begin it: then there
+ * is nothing to cancel, and what it begins later nobody would end before the pipe is read. So it
+ * is cancelled again until it has ended, and libuv keeps its handle so long: the thread may
+ * have read its number already. */
+static void begin_close(pipe_t *pipe) {
+    pipe->closing = true;
+    pipe->loop->io_count--;
+    pipe->loop->closing_count++;
+    cancel_pending(pipe);
+    if (pipe->synchronous && pipe->in_flight && !pipe->sent_held) {
+        pipe->wants_reading = false;
+        sync_reading(pipe);
+        (void)uv_timer_init(&pipe->loop->uv, &pipe->cancel_timer);
+        (void)uv_timer_start(&pipe->cancel_timer, on_cancel_again, CANCEL_AGAIN_MS,
+                             CANCEL_AGAIN_MS);
+    } else {
+        uv_close(&pipe->uv.handle, on_closed);
+    }
+}
+
 static void sync(pipe_t *pipe) {
     if (pipe->closing) {
         return;
     }
     if (pipe->wants_end) {
-        pipe->closing = true;
-        pipe->loop->io_count--;
-        pipe->loop->closing_count++;
-        cancel_pending(pipe);
-        uv_close(&pipe->uv.handle, on_closed);
+        begin_close(pipe);
         return;
     }
     sync_reading(pipe);
@@ -307,11 +335,14 @@ static void on_read(uv_stream_t *handle, ssize_t count, const uv_buf_t *memory) 
 static void on_written(uv_write_t *request, int status) {
     pipe_t *pipe = el__container(request, pipe_t, request);
     el__enter(pipe->loop);
-    if (pipe->stream == NULL || pipe->closing) {
+    if (pipe->closing) {
         pipe->in_flight = false;
-        return;
-    }
-    if (status != 0) {
+        if (pipe->synchronous) {
+            uv_close((uv_handle_t *)&pipe->cancel_timer, on_cancelled);
+        }
+    } else if (pipe->stream == NULL) {
+        pipe->in_flight = false;
+    } else if (status != 0) {
         pipe->in_flight = false;
         el__stream_fail(pipe->stream, write_reason_of(status));
     } else if (pipe->loop->interrupted) {
@@ -493,19 +524,18 @@ static int open_handle(pipe_t *pipe, int file, object_t kind) {
     return code;
 }
 
-/* Whether a read that waits leaves writing alone: on a handle opened for synchronous use the
- * system does one after the other, and a write would wait for the reader's end. */
-static bool reads_beside_writes(pipe_t *pipe) {
+/* Whether the handle was opened for synchronous use: then a read that waits makes a write wait, and
+ * libuv has a thread do each. */
+static bool is_synchronous(pipe_t *pipe) {
     const ULONG synchronous = 0x10 | 0x20; /* FILE_SYNCHRONOUS_IO_ALERT and _NONALERT */
     uv_os_fd_t handle;
     ULONG mode = synchronous;
-    if (pipe->is_console || !uv_is_readable(&pipe->uv.stream) ||
-        uv_fileno(&pipe->uv.handle, &handle) != 0) {
+    if (pipe->is_console || uv_fileno(&pipe->uv.handle, &handle) != 0) {
         return false;
     }
     /* 16 is FileModeInformation (ntifs.h). */
-    return query("NtQueryInformationFile", handle, &mode, sizeof mode, 16) &&
-           (mode & synchronous) == 0;
+    return !query("NtQueryInformationFile", handle, &mode, sizeof mode, 16) ||
+           (mode & synchronous) != 0;
 }
 
 static int open_by_completion(el_stream_t *stream, HANDLE handle, object_t kind) {
@@ -536,7 +566,9 @@ static int open_by_completion(el_stream_t *stream, HANDLE handle, object_t kind)
     loop->io_count++;
     pipe->stream = stream;
     stream->pipe = pipe;
-    if (stream->one_way && reads_beside_writes(pipe)) {
+    pipe->synchronous = is_synchronous(pipe);
+    if (stream->one_way && !pipe->is_console && !pipe->synchronous &&
+        uv_is_readable(&pipe->uv.stream)) {
         pipe->wants_reading = true;
         sync_reading(pipe);
     }
