@@ -20,6 +20,10 @@
 /* So often is an upgrade tried before it is refused: a mere try has RESERVED for an instant too. */
 #define RESERVED_TRIES_MAX 3
 
+/* Who holds a range is not alone, and would remove the file under the holders of others. */
+#define WHOLE_ONLY                                                                                 \
+    (ES_LOCK_COMPAT_FLOCK | ES_LOCK_COMPAT_BYTE0 | ES_LOCK_ADOPT | ES_LOCK_UNLINK_ON_RELEASE)
+
 enum { RESERVED_AT = 0, GATE_AT = 1, DATA_AT = 2 };
 
 /* GATE and RESERVED are neighbours, so that one call frees both, and one takes all three. */
@@ -67,7 +71,7 @@ int es__lock_lay_out(es_lock_t *lock, const es_range_t *range) {
     if (bytes.offset >= ES_LOCK_RANGE_MAX || bytes.size > ES_LOCK_RANGE_MAX - bytes.offset) {
         return ES_EINVAL;
     }
-    if (is_range && (flags & (ES_LOCK_COMPAT_FLOCK | ES_LOCK_COMPAT_BYTE0 | ES_LOCK_ADOPT)) != 0) {
+    if (is_range && (flags & WHOLE_ONLY) != 0) {
         return ES_ENOTSUP;
     }
     lock->range = (es_range_t){bytes.offset, bytes.size};

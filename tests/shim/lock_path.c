@@ -25,12 +25,23 @@ es_lockfile_t *lock_path_open(uint32_t flags) {
     return file;
 }
 
+es_lock_t *lock_take(es_lockfile_t *file, es_lock_kind_t kind) {
+    es_lock_t *lock = NULL;
+
+    assert_code(es_lock_try(file, kind, NULL, &lock), 0);
+    return lock;
+}
+
+void lock_release(es_lock_t *lock) {
+    assert_code(es_lock_release(lock), 0);
+}
+
 int lock_probe(es_lockfile_t *file, es_lock_kind_t kind) {
     es_lock_t *lock = NULL;
     int code = es_lock_try(file, kind, NULL, &lock);
 
     if (code == 0) {
-        assert_code(es_lock_release(lock), 0);
+        lock_release(lock);
     }
     return code;
 }
@@ -41,4 +52,11 @@ void lock_answer_keep(es_lock_req_t *req, int status, es_lock_t *lock) {
     answer->count++;
     answer->status = status;
     answer->lock = lock;
+}
+
+void lock_answer_await(es_lock_monitor_t *monitor, const lock_answer_t *answer) {
+    while (answer->count == 0) {
+        (void)es_lock_monitor_wait(monitor, es_lock_monitor_timeout(monitor), NULL);
+        assert_true(es_lock_dispatch(monitor) >= 0);
+    }
 }

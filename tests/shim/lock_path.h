@@ -21,6 +21,10 @@ es_lockfile_t *lock_path_open(uint32_t flags);
 /* What a try gets; nothing is held after it. */
 int lock_probe(es_lockfile_t *file, es_lock_kind_t kind);
 
+/* A lock that must be free; and its release, which must work. */
+es_lock_t *lock_take(es_lockfile_t *file, es_lock_kind_t kind);
+void lock_release(es_lock_t *lock);
+
 /* An answer, and the callback that keeps it in the request's `data`. */
 typedef struct lock_answer {
     es_lock_req_t req;
@@ -30,5 +34,8 @@ typedef struct lock_answer {
 } lock_answer_t;
 
 void lock_answer_keep(es_lock_req_t *req, int status, es_lock_t *lock);
+
+/* Drives the monitor as a loop does, until the answer is there. */
+void lock_answer_await(es_lock_monitor_t *monitor, const lock_answer_t *answer);
 
 #endif

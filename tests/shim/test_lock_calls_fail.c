@@ -149,7 +149,7 @@ static void check_after(int open_count) {
     script_fail(NULL, -1, 0, 0);
     assert_code(es_lockfile_open(lock_path, ES_LOCK_CREATE, 0600, &file), 0);
     assert_code(es_lock_try(file, ES_LOCK_EXCLUSIVE, NULL, &lock), 0);
-    assert_code(es_lock_release(lock), 0);
+    lock_release(lock);
     es_lockfile_close(file);
     assert_int_equal(real_open_count(), open_count);
 }
@@ -223,13 +223,10 @@ static void waits_go_well_without_inotify(void **state) {
                     0);
         assert_true(es_lock_monitor_timeout(monitor) > 0);
         assert_true(es_lock_monitor_timeout(monitor) <= 50 * MS);
-        assert_code(es_lock_release(lock), 0);
-        while (answer.count == 0) {
-            (void)es_lock_monitor_wait(monitor, es_lock_monitor_timeout(monitor), NULL);
-            assert_true(es_lock_dispatch(monitor) >= 0);
-        }
+        lock_release(lock);
+        lock_answer_await(monitor, &answer);
         assert_code(answer.status, 0);
-        assert_code(es_lock_release(answer.lock), 0);
+        lock_release(answer.lock);
         es_lock_monitor_close(monitor);
         es_lockfile_close(file);
         script_end();

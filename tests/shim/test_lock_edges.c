@@ -34,13 +34,6 @@ static int tear_down(void **state) {
     return lock_path_tear_down(state);
 }
 
-static es_lock_t *hold(es_lockfile_t *file, es_lock_kind_t kind) {
-    es_lock_t *lock = NULL;
-
-    assert_code(es_lock_try(file, kind, NULL, &lock), 0);
-    return lock;
-}
-
 /* ---- The system's odd answers ---- */
 
 /* The kernel drops events when its queue is full, and says so; the release is among the lost. */
@@ -57,7 +50,7 @@ static ssize_t read_overflow(int fd, void *base, size_t size) {
 
 static void lost_events_lose_no_wake_up(void **state) {
     es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
-    es_lock_t *lock = hold(file, ES_LOCK_EXCLUSIVE);
+    es_lock_t *lock = lock_take(file, ES_LOCK_EXCLUSIVE);
     es_lock_monitor_t *monitor = NULL;
     lock_answer_t answer = {.count = 0};
 
@@ -69,13 +62,10 @@ static void lost_events_lose_no_wake_up(void **state) {
                 0);
     assert_true(es_lock_monitor_timeout(monitor) == ES_LOCK_FOREVER);
     es__sys.read = read_overflow;
-    assert_code(es_lock_release(lock), 0);
-    while (answer.count == 0) {
-        (void)es_lock_monitor_wait(monitor, es_lock_monitor_timeout(monitor), NULL);
-        assert_true(es_lock_dispatch(monitor) >= 0);
-    }
+    lock_release(lock);
+    lock_answer_await(monitor, &answer);
     assert_code(answer.status, 0);
-    assert_code(es_lock_release(answer.lock), 0);
+    lock_release(answer.lock);
     es_lock_monitor_close(monitor);
     es_lockfile_close(file);
 }
@@ -98,7 +88,7 @@ static ssize_t pwrite_nothing(int fd, const void *base, size_t size, off_t at) {
 
 static void a_full_disk_costs_the_record_and_not_the_lock(void **state) {
     es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
-    es_lock_t *lock = hold(file, ES_LOCK_EXCLUSIVE);
+    es_lock_t *lock = lock_take(file, ES_LOCK_EXCLUSIVE);
     es_lock_owner_t owner;
 
     (void)state;
@@ -112,12 +102,45 @@ static void a_full_disk_costs_the_record_and_not_the_lock(void **state) {
     es__sys.pwrite = es__sys_default.pwrite;
     assert_code(es_lock_owner_write(lock, NULL), 0);
     assert_code(es_lock_owner_read(lock_path, &owner), 0);
-    assert_code(es_lock_release(lock), 0);
+    lock_release(lock);
     es__sys.pwrite = pwrite_full;
     lock = NULL;
     assert_code(es_pidlock_acquire(lock_path, 0, NULL, &lock), ES_ENOSPC);
     assert_null(lock);
     assert_code(lock_probe(file, ES_LOCK_EXCLUSIVE), 0);
+    es_lockfile_close(file);
+}
+
+/* What frees bytes without a close opens and closes a descriptor to say so. */
+static int open_none(const char *path, int flags, ...) {
+    (void)path;
+    (void)flags;
+    errno = EMFILE;
+    return -1;
+}
+
+static void without_descriptors_a_downgrade_is_told_all_the_same(void **state) {
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
+    es_lock_t *lock = lock_take(file, ES_LOCK_EXCLUSIVE);
+    es_lock_monitor_t *monitor = NULL;
+    lock_answer_t answer = {.count = 0};
+
+    (void)state;
+    answer.req.data = &answer;
+    assert_code(es_lock_monitor_open(&monitor), 0);
+    assert_code(es_lock_start(monitor, &answer.req, file, ES_LOCK_SHARED, NULL, ES_LOCK_FOREVER,
+                              lock_answer_keep),
+                0);
+    assert_true(es_lock_monitor_timeout(monitor) == ES_LOCK_FOREVER);
+    es__sys.open = open_none;
+    assert_code(es_lock_convert(lock, ES_LOCK_SHARED, 0, NULL), 0);
+    es__sys.open = es__sys_default.open;
+    assert_code(es_lock_monitor_wait(monitor, 10 * S, NULL), 0);
+    lock_answer_await(monitor, &answer);
+    assert_code(answer.status, 0);
+    lock_release(answer.lock);
+    lock_release(lock);
+    es_lock_monitor_close(monitor);
     es_lockfile_close(file);
 }
 
@@ -137,7 +160,7 @@ static void start_again(es_lock_req_t *req, int status, es_lock_t *lock) {
     reused_t *reused = req->data;
 
     assert_code(status, 0);
-    assert_code(es_lock_release(lock), 0);
+    lock_release(lock);
     memset(req, 0xa5, sizeof(*req));
     if (++reused->count < REUSE_COUNT) {
         req->data = reused;
@@ -154,12 +177,12 @@ static void a_requests_storage_is_free_in_its_callback(void **state) {
     (void)state;
     reused.file = lock_path_open(ES_LOCK_CREATE);
     assert_code(es_lock_monitor_open(&reused.monitor), 0);
-    lock = hold(reused.file, ES_LOCK_EXCLUSIVE);
+    lock = lock_take(reused.file, ES_LOCK_EXCLUSIVE);
     reused.req.data = &reused;
     assert_code(es_lock_start(reused.monitor, &reused.req, reused.file, ES_LOCK_EXCLUSIVE, NULL,
                               ES_LOCK_FOREVER, start_again),
                 0);
-    assert_code(es_lock_release(lock), 0);
+    lock_release(lock);
     while (reused.count < REUSE_COUNT) {
         (void)es_lock_monitor_wait(reused.monitor, es_lock_monitor_timeout(reused.monitor), NULL);
         assert_true(es_lock_dispatch(reused.monitor) >= 0);
@@ -180,7 +203,7 @@ static void deadlines_of_any_size_do_what_they_say(void **state) {
     static const int64_t longs[] = {INT64_MAX, INT64_MAX - 1, INT64_MAX / 2, ES_LOCK_FOREVER,
                                     INT64_MIN};
     es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
-    es_lock_t *lock = hold(file, ES_LOCK_EXCLUSIVE);
+    es_lock_t *lock = lock_take(file, ES_LOCK_EXCLUSIVE);
     es_lock_monitor_t *monitor = NULL;
     es_lock_t *none = NULL;
 
@@ -206,7 +229,7 @@ static void deadlines_of_any_size_do_what_they_say(void **state) {
         assert_int_equal(es_lock_dispatch(monitor), 1);
         assert_code(answer.status, ES_ECANCELED);
     }
-    assert_code(es_lock_release(lock), 0);
+    lock_release(lock);
     es_lock_monitor_close(monitor);
     es_lockfile_close(file);
 }
@@ -231,8 +254,8 @@ static int fcntl_and_cancel(int fd, int command, ...) {
 
 static void a_cancel_in_any_moment_of_an_upgrade_keeps_the_shared_lock(void **state) {
     es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
-    es_lock_t *reader = hold(file, ES_LOCK_SHARED);
-    es_lock_t *lock = hold(file, ES_LOCK_SHARED);
+    es_lock_t *reader = lock_take(file, ES_LOCK_SHARED);
+    es_lock_t *lock = lock_take(file, ES_LOCK_SHARED);
     int has_run_out = 0;
     int cancelled_count = 0; /* but for those of the retreat after the deadline */
 
@@ -256,9 +279,9 @@ static void a_cancel_in_any_moment_of_an_upgrade_keeps_the_shared_lock(void **st
     }
     assert_true(has_run_out);
     assert_true(cancelled_count >= 3); /* RESERVED, GATE, DATA */
-    assert_code(es_lock_release(reader), 0);
+    lock_release(reader);
     assert_code(es_lock_convert(lock, ES_LOCK_EXCLUSIVE, 0, NULL), 0);
-    assert_code(es_lock_release(lock), 0);
+    lock_release(lock);
     es_lockfile_close(file);
 }
 
@@ -337,7 +360,7 @@ static void no_lock_outlives_its_release_in_a_forked_child(void **state) {
 
 static void what_is_locked_can_be_read_written_and_mapped(void **state) {
     es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
-    es_lock_t *lock = hold(file, ES_LOCK_EXCLUSIVE);
+    es_lock_t *lock = lock_take(file, ES_LOCK_EXCLUSIVE);
     char text[16];
     char *mapped;
     int fd;
@@ -354,7 +377,7 @@ static void what_is_locked_can_be_read_written_and_mapped(void **state) {
     assert_string_equal(text, "mapped!");
     assert_code(es_lock_verify(lock), 0);
     assert_code(lock_probe(file, ES_LOCK_SHARED), ES_EAGAIN);
-    assert_code(es_lock_release(lock), 0);
+    lock_release(lock);
     es_lockfile_close(file);
 }
 
@@ -529,6 +552,7 @@ static void other_file_systems_lock_alike(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_FOLDER(lost_events_lose_no_wake_up),
+        WITH_FOLDER(without_descriptors_a_downgrade_is_told_all_the_same),
         WITH_FOLDER(a_full_disk_costs_the_record_and_not_the_lock),
         WITH_FOLDER(a_requests_storage_is_free_in_its_callback),
         WITH_FOLDER(deadlines_of_any_size_do_what_they_say),

@@ -5,7 +5,7 @@
  * and once that one lets go all others get what they wait for. A wait that is wrongly let in hangs,
  * so the test's time limit is its last assertion. */
 #include "check.h"
-#include "real_file.h"
+#include "lock_path.h"
 #include "real_thread.h"
 
 #include <evenshim/evenshim.h>
@@ -48,17 +48,6 @@ static int remove_files(void **state) {
 
 /* Two waits without an end: the one that is said so, and the longest deadline. They go two ways. */
 static const int64_t endless[] = {ES_LOCK_FOREVER, INT64_MAX};
-
-static es_lock_t *take(es_lockfile_t *file, es_lock_kind_t kind) {
-    es_lock_t *lock = NULL;
-
-    assert_code(es_lock_try(file, kind, NULL, &lock), 0);
-    return lock;
-}
-
-static void release(es_lock_t *lock) {
-    assert_code(es_lock_release(lock), 0);
-}
 
 /* Takes one lock, waits for all others to have theirs, then waits for another. */
 typedef struct actor {
@@ -147,34 +136,34 @@ static void waiting_for_oneself_is_refused_at_once(void **state) {
     (void)state;
     for (size_t way = 0; way < COUNT(endless); way++) {
         es_lock_t *second = NULL;
-        es_lock_t *lock = take(files[0], ES_LOCK_EXCLUSIVE);
+        es_lock_t *lock = lock_take(files[0], ES_LOCK_EXCLUSIVE);
         for (int kind = ES_LOCK_SHARED; kind <= ES_LOCK_EXCLUSIVE; kind++) {
             assert_code(
                 es_lock_acquire(files[0], (es_lock_kind_t)kind, NULL, endless[way], NULL, &second),
                 ES_EDEADLK);
             assert_null(second);
         }
-        release(lock);
-        lock = take(files[0], ES_LOCK_SHARED);
+        lock_release(lock);
+        lock = lock_take(files[0], ES_LOCK_SHARED);
         assert_code(es_lock_acquire(files[0], ES_LOCK_EXCLUSIVE, NULL, endless[way], NULL, &second),
                     ES_EDEADLK);
         assert_code(es_lock_acquire(files[0], ES_LOCK_SHARED, NULL, endless[way], NULL, &second),
                     0);
-        release(second);
-        release(lock);
+        lock_release(second);
+        lock_release(lock);
     }
 }
 
 static void an_upgrade_that_waits_for_oneself_is_refused_and_keeps_the_lock(void **state) {
-    es_lock_t *one = take(files[0], ES_LOCK_SHARED);
-    es_lock_t *two = take(files[0], ES_LOCK_SHARED);
+    es_lock_t *one = lock_take(files[0], ES_LOCK_SHARED);
+    es_lock_t *two = lock_take(files[0], ES_LOCK_SHARED);
 
     (void)state;
     assert_code(es_lock_convert(one, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER, NULL), ES_EDEADLK);
     assert_int_equal(es_lock_kind(one), ES_LOCK_SHARED);
-    release(two);
+    lock_release(two);
     assert_code(es_lock_convert(one, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER, NULL), 0);
-    release(one);
+    lock_release(one);
 }
 
 static void of_two_threads_that_cross_one_is_refused(void **state) {
@@ -222,8 +211,8 @@ static void a_circle_through_an_upgrade_is_refused(void **state) {
         assert_in_range(refused, 0, 1);
         assert_int_equal(actors[0].kind_after,
                          actors[0].code == 0 ? ES_LOCK_EXCLUSIVE : ES_LOCK_SHARED);
-        reader = take(files[0], ES_LOCK_SHARED);
-        release(reader);
+        reader = lock_take(files[0], ES_LOCK_SHARED);
+        lock_release(reader);
     }
 }
 
@@ -231,7 +220,7 @@ static void a_circle_through_an_upgrade_is_refused(void **state) {
 static void a_reader_behind_a_writer_that_waits_for_it_is_refused(void **state) {
     (void)state;
     for (int turn = 0; turn < TURNS; turn++) {
-        es_lock_t *lock = take(files[0], ES_LOCK_SHARED);
+        es_lock_t *lock = lock_take(files[0], ES_LOCK_SHARED);
         es_lock_t *second = NULL;
         atomic_int ready = 0;
         actor_t writer = actor_of(1, ES_LOCK_SHARED, 0, ES_LOCK_EXCLUSIVE);
@@ -242,15 +231,15 @@ static void a_reader_behind_a_writer_that_waits_for_it_is_refused(void **state) 
         writer.timeout_ns = endless[turn % 2];
         real_thread_start(&writer.thread, act, &writer);
         while ((code = es_lock_try(files[0], ES_LOCK_SHARED, NULL, &second)) == 0) {
-            release(second);
+            lock_release(second);
             real_thread_yield();
         }
         assert_code(code, ES_EAGAIN);
         code = es_lock_acquire(files[0], ES_LOCK_SHARED, NULL, ES_LOCK_FOREVER, NULL, &second);
         if (code == 0) {
-            release(second); /* then it was the writer */
+            lock_release(second); /* then it was the writer */
         }
-        release(lock);
+        lock_release(lock);
         real_thread_join(&writer.thread);
         assert_true((code == ES_EDEADLK && writer.code == 0) ||
                     (code == 0 && writer.code == ES_EDEADLK));
@@ -278,13 +267,13 @@ static void ranges_that_cross_are_refused_and_others_not(void **state) {
 static void a_wait_with_a_deadline_ends_by_it(void **state) {
     actor_t actors[] = {actor_of(0, ES_LOCK_EXCLUSIVE, 1, ES_LOCK_EXCLUSIVE),
                         actor_of(1, ES_LOCK_EXCLUSIVE, 0, ES_LOCK_EXCLUSIVE)};
-    es_lock_t *lock = take(files[2], ES_LOCK_EXCLUSIVE);
+    es_lock_t *lock = lock_take(files[2], ES_LOCK_EXCLUSIVE);
     es_lock_t *second = NULL;
     atomic_int ready = 0;
 
     (void)state;
     assert_code(es_lock_acquire(files[2], ES_LOCK_SHARED, NULL, MS, NULL, &second), ES_ETIMEDOUT);
-    release(lock);
+    lock_release(lock);
     for (int index = 0; index < 2; index++) {
         actors[index].ready = &ready;
         actors[index].count = 2;
@@ -319,7 +308,7 @@ static void cancel_for_another(void *argument) {
 
 /* With a cancel, a program says that the lock may come from elsewhere. */
 static void a_wait_that_can_be_cancelled_is_let_in(void **state) {
-    helper_t helper = {.lock = take(files[0], ES_LOCK_EXCLUSIVE)};
+    helper_t helper = {.lock = lock_take(files[0], ES_LOCK_EXCLUSIVE)};
     es_lock_t *lock = NULL;
 
     (void)state;
@@ -335,12 +324,12 @@ static void a_wait_that_can_be_cancelled_is_let_in(void **state) {
                                 &helper.lock),
                 ES_ECANCELED);
     real_thread_join(&helper.thread);
-    release(lock);
+    lock_release(lock);
     es_cancel_close(helper.cancel);
 }
 
 static void a_lock_that_another_thread_has_released_is_free(void **state) {
-    helper_t helper = {.lock = take(files[0], ES_LOCK_EXCLUSIVE)};
+    helper_t helper = {.lock = lock_take(files[0], ES_LOCK_EXCLUSIVE)};
     es_lock_t *lock = NULL;
 
     (void)state;
@@ -349,7 +338,7 @@ static void a_lock_that_another_thread_has_released_is_free(void **state) {
     assert_code(helper.code, 0);
     assert_code(es_lock_acquire(files[0], ES_LOCK_EXCLUSIVE, NULL, ES_LOCK_FOREVER, NULL, &lock),
                 0);
-    release(lock);
+    lock_release(lock);
 }
 
 static void keep_lock(es_lock_req_t *req, int status, es_lock_t *lock) {
@@ -375,7 +364,7 @@ static void a_lock_from_a_request_is_no_threads_own(void **state) {
     assert_code(es_lock_acquire(files[0], ES_LOCK_EXCLUSIVE, NULL, ES_LOCK_FOREVER, NULL, &lock),
                 0);
     real_thread_join(&helper.thread);
-    release(lock);
+    lock_release(lock);
     es_lock_monitor_close(monitor);
 }
 
@@ -386,7 +375,7 @@ static void convert_for_oneself(void *argument) {
 }
 
 static void a_lock_belongs_to_the_thread_that_converted_it(void **state) {
-    helper_t helper = {.lock = take(files[0], ES_LOCK_SHARED)};
+    helper_t helper = {.lock = lock_take(files[0], ES_LOCK_SHARED)};
     es_lock_t *lock = NULL;
 
     (void)state;
@@ -397,7 +386,7 @@ static void a_lock_belongs_to_the_thread_that_converted_it(void **state) {
     assert_code(es_lock_acquire(files[0], ES_LOCK_EXCLUSIVE, NULL, ES_LOCK_FOREVER, NULL, &lock),
                 0);
     real_thread_join(&helper.thread);
-    release(lock);
+    lock_release(lock);
 }
 
 /* Files in their order, so nobody ever waits in a circle; the kinds and ranges vary. */

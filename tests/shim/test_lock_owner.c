@@ -12,26 +12,12 @@
 #include <string.h>
 
 static es_lockfile_t *open_file(void) {
-    es_lockfile_t *file = NULL;
-
-    assert_code(es_lockfile_open(lock_path, ES_LOCK_CREATE, 0600, &file), 0);
-    return file;
-}
-
-static es_lock_t *take(es_lockfile_t *file, es_lock_kind_t kind) {
-    es_lock_t *lock = NULL;
-
-    assert_code(es_lock_try(file, kind, NULL, &lock), 0);
-    return lock;
-}
-
-static void release(es_lock_t *lock) {
-    assert_code(es_lock_release(lock), 0);
+    return lock_path_open(ES_LOCK_CREATE);
 }
 
 static void an_owner_record_says_who_holds(void **state) {
     es_lockfile_t *file = open_file();
-    es_lock_t *lock = take(file, ES_LOCK_EXCLUSIVE);
+    es_lock_t *lock = lock_take(file, ES_LOCK_EXCLUSIVE);
     es_lock_owner_t self;
     es_lock_owner_t read;
 
@@ -46,14 +32,14 @@ static void an_owner_record_says_who_holds(void **state) {
     assert_string_equal(read.command, self.command);
     assert_true(strlen(read.command) > 0);
     assert_int_equal(es_lock_owner_is_alive(&read), 1);
-    release(lock);
+    lock_release(lock);
     assert_code(es_lock_owner_read(lock_path, &read), 0); /* a comment, which stays */
     es_lockfile_close(file);
 }
 
 static void a_record_survives_any_text(void **state) {
     es_lockfile_t *file = open_file();
-    es_lock_t *lock = take(file, ES_LOCK_EXCLUSIVE);
+    es_lock_t *lock = lock_take(file, ES_LOCK_EXCLUSIVE);
     es_lock_owner_t owner = {.pid = 77, .birth = UINT64_MAX, .since_s = -5};
     es_lock_owner_t read;
 
@@ -65,7 +51,7 @@ static void a_record_survives_any_text(void **state) {
     assert_code(es_lock_owner_read(lock_path, &read), 0);
     assert_memory_equal(&read, &owner, sizeof(owner));
     assert_code(es_lock_owner_is_alive(&read), ES_ENOTSUP);
-    release(lock);
+    lock_release(lock);
     es_lockfile_close(file);
 }
 
@@ -118,7 +104,7 @@ static void a_pid_lock_tells_who_has_it(void **state) {
     assert_true(holder.pid == self.pid);
     assert_code(es_pidlock_acquire(lock_path, 0, NULL, &second), ES_EAGAIN);
     assert_null(second);
-    release(lock);
+    lock_release(lock);
     assert_false(real_exists(lock_path));
 }
 

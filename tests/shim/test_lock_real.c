@@ -720,6 +720,26 @@ static void a_file_removed_at_release_is_made_anew(void **state) {
     es_lockfile_close(other);
 }
 
+/* Its holder has a part of the file alone, and would take the file from the holders of others. */
+static void a_range_does_not_remove_the_file(void **state) {
+    static const uint32_t modes[] = {0, ES_LOCK_NATIVE_RANGE};
+    const es_range_t range = {0, 10};
+    const es_range_t all = {0, ES_LOCK_RANGE_MAX};
+
+    (void)state;
+    for (size_t index = 0; index < COUNT(modes); index++) {
+        es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE | ES_LOCK_UNLINK_ON_RELEASE |
+                                             modes[index]);
+
+        assert_code(probe(file, ES_LOCK_EXCLUSIVE, &range), ES_ENOTSUP);
+        assert_code(probe(file, ES_LOCK_SHARED, &all), ES_ENOTSUP);
+        assert_true(real_exists(lock_path));
+        assert_code(probe(file, ES_LOCK_EXCLUSIVE, NULL), 0);
+        assert_false(real_exists(lock_path));
+        es_lockfile_close(file);
+    }
+}
+
 static void nothing_is_left_open(void **state) {
     int before;
 
@@ -766,6 +786,7 @@ int main(void) {
         IN_FOLDER(a_wrapped_descriptor_excludes_like_any_other),
         IN_FOLDER(a_replaced_file_is_noticed),
         IN_FOLDER(a_file_removed_at_release_is_made_anew),
+        IN_FOLDER(a_range_does_not_remove_the_file),
         IN_FOLDER(nothing_is_left_open),
     };
 

@@ -76,7 +76,8 @@ typedef struct es_range {
 #define ES_LOCK_COMPAT_FLOCK 16u /* * take flock(2)'s lock instead; Unix only */
 #define ES_LOCK_COMPAT_BYTE0 32u /* * lock byte 0 instead, as many programs do */
 #define ES_LOCK_NATIVE_RANGE 64u /* * ranges are the file's own bytes, as fcntl users mean them */
-/* The file is removed while its exclusive lock is released; the next acquisition makes it anew. */
+/* The file is removed while its exclusive lock is released; the next acquisition makes it anew.
+ * Whole files only: a range is ES_ENOTSUP, since its holder is not alone in the file. */
 #define ES_LOCK_UNLINK_ON_RELEASE 128u
 /* es_lockfile_wrap alone: locks are given to the caller's own descriptor; see there. */
 #define ES_LOCK_ADOPT 256u

@@ -46,12 +46,15 @@ int es__lock_reopen(int base, const char *path, uint32_t flags) {
 }
 
 /* Closing any descriptor of the file is what wakes the waiters of lock_wait.c, and it leaves the
- * file's times alone, which futimens would not. */
+ * file's times alone. Where there is no descriptor to be had, or no right to read, a touch of those
+ * times does it (IN_ATTRIB). */
 void es__prim_lock_announce(es__hold_t *hold) {
     int fd = es__lock_reopen((int)hold->native, NULL, ES_LOCK_READONLY);
 
     if (fd >= 0) {
         (void)es__sys.close(fd);
+    } else {
+        (void)es__sys.futimens((int)hold->native, NULL);
     }
 }
 

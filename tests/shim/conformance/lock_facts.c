@@ -180,7 +180,7 @@ static void look_at_second_upgrade_is_EDEADLK(fact_t *fact) {
     setting_t setting = set_up();
     es_lock_t *lock = take(setting.a, ES_LOCK_SHARED);
     es_lock_t *other = take(setting.b, ES_LOCK_SHARED);
-    answer_t answer;
+    lock_answer_t answer;
 
     start_upgrade(&setting, &answer, lock);
 
@@ -196,7 +196,7 @@ static void look_at_second_upgrade_is_EDEADLK(fact_t *fact) {
 static void look_at_upgrade_behind_a_writer_is_EDEADLK(fact_t *fact) {
     setting_t setting = set_up();
     es_lock_t *lock = take(setting.a, ES_LOCK_SHARED);
-    answer_t answer;
+    lock_answer_t answer;
 
     start(&setting, &answer, setting.b, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER);
 
@@ -242,7 +242,7 @@ static void look_at_set_cancel_ends_a_wait(fact_t *fact) {
 static void look_at_request_waits_without_a_thread(fact_t *fact) {
     setting_t setting = set_up();
     es_lock_t *lock = take(setting.a, ES_LOCK_EXCLUSIVE);
-    answer_t answer;
+    lock_answer_t answer;
 
     start(&setting, &answer, setting.b, ES_LOCK_SHARED, ES_LOCK_FOREVER);
 
@@ -257,7 +257,7 @@ static void look_at_request_waits_without_a_thread(fact_t *fact) {
 
 static void look_at_no_callback_from_the_start(fact_t *fact) {
     setting_t setting = set_up();
-    answer_t answer;
+    lock_answer_t answer;
 
     start(&setting, &answer, setting.a, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER);
 
@@ -271,8 +271,8 @@ static void look_at_no_callback_from_the_start(fact_t *fact) {
 static void look_at_requests_are_served_in_order(fact_t *fact) {
     setting_t setting = set_up();
     es_lock_t *lock = take(setting.a, ES_LOCK_EXCLUSIVE);
-    answer_t first;
-    answer_t second;
+    lock_answer_t first;
+    lock_answer_t second;
 
     start(&setting, &first, setting.b, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER);
     start(&setting, &second, setting.b, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER);
@@ -290,7 +290,7 @@ static void look_at_requests_are_served_in_order(fact_t *fact) {
 static void look_at_cancelled_request_answers_once(fact_t *fact) {
     setting_t setting = set_up();
     es_lock_t *lock = take(setting.a, ES_LOCK_EXCLUSIVE);
-    answer_t answer;
+    lock_answer_t answer;
 
     start(&setting, &answer, setting.b, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER);
 
@@ -307,8 +307,8 @@ static void look_at_cancelled_request_answers_once(fact_t *fact) {
 static void look_at_deadline_ends_a_request(fact_t *fact) {
     setting_t setting = set_up();
     es_lock_t *lock = take(setting.a, ES_LOCK_EXCLUSIVE);
-    answer_t none;
-    answer_t some;
+    lock_answer_t none;
+    lock_answer_t some;
 
     start(&setting, &none, setting.b, ES_LOCK_SHARED, 0);
     start(&setting, &some, setting.b, ES_LOCK_SHARED, MS);
@@ -324,7 +324,7 @@ static void look_at_deadline_ends_a_request(fact_t *fact) {
 static void look_at_waiting_writer_stops_new_readers(fact_t *fact) {
     setting_t setting = set_up();
     es_lock_t *lock = take(setting.a, ES_LOCK_SHARED);
-    answer_t answer;
+    lock_answer_t answer;
 
     start(&setting, &answer, setting.b, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER);
 
@@ -340,7 +340,7 @@ static void look_at_waiting_writer_stops_new_readers(fact_t *fact) {
 static void look_at_downgrade_wakes_waiting_readers(fact_t *fact) {
     setting_t setting = set_up();
     es_lock_t *lock = take(setting.a, ES_LOCK_EXCLUSIVE);
-    answer_t answer;
+    lock_answer_t answer;
 
     start(&setting, &answer, setting.b, ES_LOCK_SHARED, ES_LOCK_FOREVER);
 

@@ -68,7 +68,7 @@ static void look_at_killed_holder(fact_t *fact) {
     setting_t setting = set_up();
     es_lock_owner_t owner;
     real_process_t child;
-    answer_t answer;
+    lock_answer_t answer;
 
     child = start_child(setting.path);
     see_code(fact, "held by another process", probe(setting.b, ES_LOCK_SHARED));
@@ -196,7 +196,7 @@ static void look_at_closed_monitor(fact_t *fact) {
     setting_t setting = set_up();
     es_lock_monitor_t *monitor = setting.monitor;
     es_lock_t *lock = take(setting.b, ES_LOCK_SHARED);
-    answer_t answers[2];
+    lock_answer_t answers[2];
 
     assert_code(es_lock_monitor_open(&setting.monitor), 0);
     start(&setting, &answers[0], setting.a, ES_LOCK_SHARED, ES_LOCK_FOREVER);

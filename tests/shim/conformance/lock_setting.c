@@ -89,35 +89,23 @@ const char *kind_name(es_lock_kind_t kind) {
 
 /* ---- Requests ---- */
 
-static void keep_answer(es_lock_req_t *req, int status, es_lock_t *lock) {
-    answer_t *answer = req->data;
-
-    answer->count++;
-    answer->status = status;
-    answer->lock = lock;
-}
-
-void start(const setting_t *setting, answer_t *answer, es_lockfile_t *file, es_lock_kind_t kind,
-           int64_t timeout_ns) {
+void start(const setting_t *setting, lock_answer_t *answer, es_lockfile_t *file,
+           es_lock_kind_t kind, int64_t timeout_ns) {
     memset(answer, 0, sizeof(*answer));
     answer->req.data = answer;
-    assert_code(
-        es_lock_start(setting->monitor, &answer->req, file, kind, NULL, timeout_ns, keep_answer),
-        0);
-}
-
-void start_upgrade(const setting_t *setting, answer_t *answer, es_lock_t *lock) {
-    memset(answer, 0, sizeof(*answer));
-    answer->req.data = answer;
-    assert_code(es_lock_start_convert(setting->monitor, &answer->req, lock, ES_LOCK_EXCLUSIVE,
-                                      ES_LOCK_FOREVER, keep_answer),
+    assert_code(es_lock_start(setting->monitor, &answer->req, file, kind, NULL, timeout_ns,
+                              lock_answer_keep),
                 0);
 }
 
-void drive(const setting_t *setting, const answer_t *answer) {
-    while (answer->count == 0) {
-        (void)es_lock_monitor_wait(setting->monitor, es_lock_monitor_timeout(setting->monitor),
-                                   NULL);
-        assert_true(es_lock_dispatch(setting->monitor) >= 0);
-    }
+void start_upgrade(const setting_t *setting, lock_answer_t *answer, es_lock_t *lock) {
+    memset(answer, 0, sizeof(*answer));
+    answer->req.data = answer;
+    assert_code(es_lock_start_convert(setting->monitor, &answer->req, lock, ES_LOCK_EXCLUSIVE,
+                                      ES_LOCK_FOREVER, lock_answer_keep),
+                0);
+}
+
+void drive(const setting_t *setting, const lock_answer_t *answer) {
+    lock_answer_await(setting->monitor, answer);
 }

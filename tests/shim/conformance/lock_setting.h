@@ -3,9 +3,7 @@
 #ifndef EVENSHIM_TESTS_LOCK_SETTING_H
 #define EVENSHIM_TESTS_LOCK_SETTING_H
 
-#include "../real_file.h"
-
-#include <evenshim/lock.h>
+#include "../lock_path.h"
 
 typedef struct setting {
     char path[REAL_PATH_BYTES];
@@ -13,13 +11,6 @@ typedef struct setting {
     es_lockfile_t *b;
     es_lock_monitor_t *monitor;
 } setting_t;
-
-typedef struct answer {
-    es_lock_req_t req;
-    int count;
-    int status;
-    es_lock_t *lock;
-} answer_t;
 
 es_lockfile_t *open_file(const setting_t *setting, uint32_t flags);
 /* A fact's beginning and end. */
@@ -37,10 +28,10 @@ int probe_open(const char *path, uint32_t flags);
 int probe_beside(es_lockfile_t *file, es_lockfile_t *other);
 const char *kind_name(es_lock_kind_t kind);
 /* A request whose answer comes into *answer, which stays in place. */
-void start(const setting_t *setting, answer_t *answer, es_lockfile_t *file, es_lock_kind_t kind,
-           int64_t timeout_ns);
-void start_upgrade(const setting_t *setting, answer_t *answer, es_lock_t *lock);
+void start(const setting_t *setting, lock_answer_t *answer, es_lockfile_t *file,
+           es_lock_kind_t kind, int64_t timeout_ns);
+void start_upgrade(const setting_t *setting, lock_answer_t *answer, es_lock_t *lock);
 /* Waits for the answer. */
-void drive(const setting_t *setting, const answer_t *answer);
+void drive(const setting_t *setting, const lock_answer_t *answer);
 
 #endif
