@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import math
+import operator
 import os
 import threading
 import time
@@ -143,7 +144,9 @@ class _Lock:
         self._timeout_ns = _timeout_ns(timeout)
         self._kind = _core.LOCK_SHARED if shared else _core.LOCK_EXCLUSIVE
         self._offset, self._size = _checked_range(byte_range)
-        self._mode = mode
+        if unlink and byte_range is not None:
+            raise ValueError("unlink is for whole files: others may hold other ranges")
+        self._mode = operator.index(mode)
         self._record = record
         self._flags = (
             (_core.LOCK_CREATE if create and not readonly else 0)
@@ -339,8 +342,8 @@ class _Lock:
 def _checked_range(byte_range: tuple[int, int] | None) -> tuple[int, int]:
     if byte_range is None:
         return 0, 0
-    offset, size = byte_range
-    if offset < 0 or size < 0 or offset + size > _RANGE_MAX:
+    offset, size = (operator.index(number) for number in byte_range)
+    if not 0 <= offset < _RANGE_MAX or not 0 <= size <= _RANGE_MAX - offset:
         raise ValueError(f"byte_range must lie between 0 and 2**61, not {byte_range!r}")
     if offset == size == 0:  # evenshim's word for the whole file; as a range: all bytes
         size = _RANGE_MAX
@@ -350,6 +353,26 @@ def _checked_range(byte_range: tuple[int, int] | None) -> tuple[int, int]:
 def _overlap(one: _Lock, other: _Lock) -> bool:
     first, second = sorted((one, other), key=lambda lock: lock._offset)
     return first._size == 0 or first._offset + first._size > second._offset
+
+
+class _Turn(asyncio.Lock):
+    """The turns of the tasks that share an object, of one loop: that of the first who waits."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        super().__init__()
+        self._of = loop
+        self.queued = 0  # tasks that wait for their turn
+
+    async def of_loop(self, loop: asyncio.AbstractEventLoop) -> _Turn:
+        """Return this one; or, when those of another loop's tasks are over, one in its state."""
+        if self._of is None:
+            self._of = loop
+        if self._of is loop or (self.queued and not self._of.is_closed()):
+            return self  # of a loop that is still used: asyncio.Lock refuses this one
+        successor = _Turn(loop)
+        if self.locked():
+            await successor.acquire()  # without a wait
+        return successor
 
 
 class FileLock(_Lock):
@@ -372,13 +395,12 @@ class FileLock(_Lock):
     mode, create: permissions of a new file; with create=False a missing file is an error.
     readonly: open the file, which must be there, for reading only; enough for a shared lock.
     follow_symlinks: with False a symbolic link is an error.
-    unlink: remove the file while releasing its exclusive lock.
+    unlink: remove the file while releasing its exclusive lock; not with byte_range.
     record: write who holds it into the file, once it is held exclusively, for owner() to read.
     """
 
-    def _new_turn(self) -> asyncio.Lock:
-        self._queued = 0  # tasks that wait for their turn
-        return asyncio.Lock()
+    def _new_turn(self) -> _Turn:
+        return _Turn(None)
 
     async def acquire(self, *, timeout: float | None = _DEFAULT) -> Literal[True]:
         """Wait for the lock and take it. `timeout` instead of the lock's own.
@@ -431,22 +453,22 @@ class FileLock(_Lock):
 
     async def _take_turn(self, task: object, timeout_ns: int) -> None:
         """Among the tasks that share this object."""
-        free = not self._turn.locked() and not self._queued
-        if free:
+        if not self._turn.locked() and not self._turn.queued:
             await self._turn.acquire()  # without a wait
             return
         if timeout_ns == _FOREVER and self._holder is task is not None:
             raise _os_error(errno.EDEADLK, self._path)
         if timeout_ns == 0:
             raise _os_error(errno.EAGAIN, self._path)
-        self._queued += 1
+        turn = self._turn = await self._turn.of_loop(asyncio.get_running_loop())
+        turn.queued += 1
         try:
             async with asyncio.timeout(None if timeout_ns == _FOREVER else timeout_ns / 1e9):
-                await self._turn.acquire()
+                await turn.acquire()
         except TimeoutError:
             raise _os_error(errno.ETIMEDOUT, self._path) from None
         finally:
-            self._queued -= 1
+            turn.queued -= 1
 
     async def _wait(self, task: object, started: int, timeout_ns: int) -> _core.HeldLock:
         while isinstance(found := self._open(task, timeout_ns), _core.LockFile):

@@ -56,12 +56,12 @@ has no more to give.
 """
 SHORT = "sexnoFuw:E:hV"
 LONG = (
-    *("shared", "exclusive", "unlock", "nonblock", "nb", "timeout=", "wait="),
+    *("shared", "exclusive", "unlock", "nonblocking", "nb", "timeout=", "wait="),
     *("conflict-exit-code=", "close", "no-fork", "fair", "compat=", "verbose", "help", "version"),
 )
 ALIASES = {
     **{"-s": "--shared", "-x": "--exclusive", "-e": "--exclusive", "-u": "--unlock"},
-    **{"-n": "--nonblock", "--nb": "--nonblock", "-w": "--timeout", "--wait": "--timeout"},
+    **{"-n": "--nonblocking", "--nb": "--nonblocking", "-w": "--timeout", "--wait": "--timeout"},
     **{"-E": "--conflict-exit-code", "-o": "--close", "-F": "--no-fork"},
     **{"-h": "--help", "-V": "--version"},
 }
@@ -86,7 +86,7 @@ class Order:
     shell: bool = False
     shared: bool = False
     unlock: bool = False
-    nonblock: bool = False
+    nonblocking: bool = False
     timeout: float | None = None
     conflict: int = 1
     fair: bool = False
@@ -207,7 +207,7 @@ def apply(order: Order, name: str, value: str) -> None:
         order.timeout = seconds_of(value)
     elif name == "--conflict-exit-code":
         order.conflict = exit_code_of(value)
-    elif name in ("--nonblock", "--close", "--no-fork", "--fair", "--verbose"):
+    elif name in ("--nonblocking", "--close", "--no-fork", "--fair", "--verbose"):
         setattr(order, name[2:].replace("-", "_"), True)
     elif value in ("flock", "fcntl", "byte0"):
         order.compat = value
@@ -285,7 +285,7 @@ def refuse(order: Order, error: OSError) -> NoReturn:
 
 def take(order: Order) -> BlockingFileLock:
     """Acquire the lock, or end."""
-    timeout = 0 if order.nonblock else order.timeout
+    timeout = 0 if order.nonblocking else order.timeout
     if timeout is not None and not 0 <= timeout < math.inf:
         fail(EX_OSERR, "cannot set up timer: Invalid argument")
     options = {

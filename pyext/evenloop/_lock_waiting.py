@@ -95,8 +95,8 @@ class Room:
                 granted.set_result(lock)
 
         request = begin(self._monitor, over)
-        self._enter(loop)
         try:
+            self._enter(loop)
             return await granted
         except BaseException:
             left = True  # also when the coroutine was closed, whose future nobody cancels
@@ -147,8 +147,9 @@ class Room:
             if self._thread is None:
                 _stop_at_exit()
                 _threaded.add(self)
-                self._thread = threading.Thread(target=self._watch, name="evenloop file locks")
-                self._thread.start()
+                thread = threading.Thread(target=self._watch, name="evenloop file locks")
+                thread.start()
+                self._thread = thread
 
     def _on_ready(self) -> None:
         self._dispatch()
@@ -268,14 +269,17 @@ def wait_blocking(begin: Begin, undo: Undo) -> _core.HeldLock:
         monitor = _idle.pop()
     except IndexError:
         monitor = _core.LockMonitor()
-    request = begin(monitor, lambda error, lock: outcome.append((error, lock)))
+    request: _core.LockRequest | None = None
     try:
+        request = begin(monitor, lambda error, lock: outcome.append((error, lock)))
         while not outcome:
             seconds = monitor.timeout()
             monitor.wait(SLICE if seconds is None else min(SLICE, seconds))
             monitor.dispatch()
     except BaseException:
-        if request.cancel():
+        if request is None:
+            monitor.close()  # with what may have begun all the same, when a signal came
+        elif request.cancel():
             monitor.dispatch()
         if outcome and outcome[0][0] is None:
             undo(cast(_core.HeldLock, outcome[0][1]))

@@ -71,6 +71,62 @@ def test_a_lock_is_made_without_a_loop_and_used_in_several(path, loop_factory):
             loop.close()
 
 
+def test_tasks_take_turns_in_one_loop_after_another(path, loop_factory):
+    lock = FileLock(path)
+
+    async def use(turns):
+        async with lock:
+            await support.drain_callbacks()
+            turns.append(lock.locked())
+
+    async def contend():
+        turns = []
+        await asyncio.gather(*(use(turns) for _ in range(3)))
+        return turns
+
+    for _ in range(3):
+        loop = loop_factory()
+        try:
+            assert loop.run_until_complete(asyncio.wait_for(contend(), support.LIMIT)) == [True] * 3
+        finally:
+            loop.close()
+    assert is_free(path)
+
+
+def test_what_a_closed_loop_left_locked_is_waited_for_and_released_in_the_next(path, loop_factory):
+    lock = FileLock(path)
+
+    async def acquire_and_leave_a_waiter():
+        await lock.acquire()
+        task = asyncio.create_task(lock.acquire(timeout=support.LIMIT))
+        await waiting(task)
+        return task
+
+    async def wait_and_get():
+        with pytest.raises(TimeoutError):
+            await lock.acquire(timeout=0.01)
+        task = asyncio.create_task(lock.acquire())
+        await waiting(task)
+        lock.release()
+        await task
+        lock.release()
+        await lock.acquire(timeout=0)
+        lock.release()
+
+    first = loop_factory()
+    task = first.run_until_complete(acquire_and_leave_a_waiter())
+    task._log_destroy_pending = False
+    first.close()
+    second = loop_factory()
+    try:
+        second.run_until_complete(asyncio.wait_for(wait_and_get(), support.LIMIT))
+    finally:
+        second.close()
+    del task
+    gc.collect()
+    assert is_free(path)
+
+
 def test_the_file_is_made_empty_with_the_mode_that_was_asked_for(run, path):
     async def main():
         async with FileLock(path, mode=0o600):
@@ -486,6 +542,33 @@ def test_a_loop_that_is_closed_with_waiters_leaves_the_lock_free(path, loop_fact
         assert time.monotonic() < deadline
         gc.collect()
         time.sleep(0.01)
+
+
+def test_a_wait_that_cannot_begin_leaves_nothing_behind(run, path, loop, monkeypatch):
+    def no_reader(*arguments):
+        raise NotImplementedError
+
+    def no_thread(thread):
+        raise RuntimeError("can't start new thread")
+
+    async def main():
+        reader, writer = FileLock(path, shared=True), FileLock(path, timeout=support.LIMIT)
+        await reader.acquire()
+        with monkeypatch.context() as patch:
+            patch.setattr(loop, "add_reader", no_reader)
+            patch.setattr(threading.Thread, "start", no_thread)
+            for _ in range(2):
+                with pytest.raises(RuntimeError, match="new thread"):
+                    await writer.acquire()
+            assert is_free(path, shared=True)  # the writer shuts no gate any more
+        task = asyncio.create_task(writer.acquire())
+        await waiting(task)
+        reader.release()
+        await task
+        writer.release()
+
+    run(main())
+    assert is_free(path)
 
 
 # -- many ------------------------------------------------------------------------------------------

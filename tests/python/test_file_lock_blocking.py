@@ -163,6 +163,30 @@ def test_an_interrupted_wait_has_no_lock(path, ctrl_c):
         pass
 
 
+def test_a_wait_that_is_interrupted_as_it_begins_has_no_lock_either(path):
+    reader = BlockingFileLock(path, shared=True)
+    writer = BlockingFileLock(path, timeout=support.LIMIT)
+    reader.acquire()
+    begin = writer._begin
+
+    def begin_and_be_interrupted(file, timeout_ns):
+        def begin_request(monitor, over):
+            begin(file, timeout_ns)(monitor, over)
+            raise KeyboardInterrupt
+
+        return begin_request
+
+    writer._begin = begin_and_be_interrupted
+    with pytest.raises(KeyboardInterrupt):
+        writer.acquire()
+    assert not writer.locked()
+    with BlockingFileLock(path, shared=True, timeout=0):  # the gate is open
+        pass
+    reader.release()
+    with BlockingFileLock(path, timeout=0):
+        pass
+
+
 def test_upgrade_and_downgrade(path):
     ours, other = (BlockingFileLock(path, shared=True) for _ in range(2))
     with ours:

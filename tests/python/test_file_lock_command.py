@@ -70,6 +70,8 @@ def test_the_lock_is_held_while_the_command_runs_and_free_afterwards(path):
     [
         (["-n"], 1),
         (["--nonblock"], 1),
+        (["--nonblocking"], 1),
+        (["--nb"], 1),
         (["-n", "-E", "42"], 42),
         (["-n", "-E0"], 0),
         (["-w", "0"], 1),
