@@ -145,6 +145,26 @@ def raises():
     raise RuntimeError("no loop today")
 
 
+class WithoutWords(Exception):
+    def __str__(self):
+        raise ValueError("no words")
+
+
+def raises_without_words():
+    raise WithoutWords
+
+
+def exits():
+    sys.exit(7)
+
+
+class TalksMuch(asyncio.SelectorEventLoop):
+    """Its words have lines, colours, and what no encoding has."""
+
+    def call_soon(self, callback, *args, context=None):
+        raise RuntimeError("a\nbad\udc80\x1b" + "x" * 1_000_000)
+
+
 def nonsense():
     return 42
 

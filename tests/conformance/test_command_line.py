@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +19,7 @@ from evenloop.conformance.check import Area
 from evenloop.conformance.report import Fact
 from test_verdicts import kit
 
+OF_UNIX = "tests/platforms.md: command-line-of-unix"
 ONE = ("--check", "core.call_soon_fifo")
 
 WRONG = {
@@ -106,6 +109,62 @@ def test_each_format_can_be_written_to_a_file(tmp_path, form):
     assert done.stdout == ""
     assert "1 ok" in done.stderr
     assert "core.call_soon_fifo" in path.read_text("utf-8") or form == "markdown"
+
+
+def test_an_unwritable_file_is_refused_before_the_run(tmp_path):
+    done = kit("run", "--loop", "asyncio", "--output", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "cannot be written" in done.stderr
+
+
+def test_a_run_that_ends_early_leaves_the_old_file(tmp_path):
+    path = tmp_path / "report"
+    for before in (None, "the last run's"):
+        if before is not None:
+            path.write_text(before)
+        assert kit("run", "--loop", "no_such_module:factory", "--output", path).returncode == 2
+        assert (path.read_text() if path.exists() else None) == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason=OF_UNIX)
+def test_closed_standard_streams_are_no_obstacle(tmp_path):
+    path = tmp_path / "report"
+    command = f'"$0" -m evenloop.conformance run --loop asyncio {" ".join(ONE)} --output "$1"'
+    subprocess.run(
+        ["sh", "-c", command + " <&- >&- 2>&-", sys.executable, str(path)], timeout=55, check=True
+    )
+    assert "1 ok" in path.read_text("utf-8")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason=OF_UNIX)
+def test_a_full_standard_output_is_said_in_a_sentence():
+    command = f'"$0" -m evenloop.conformance run --loop asyncio {" ".join(ONE)} >/dev/full'
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable], timeout=55, capture_output=True, encoding="utf-8"
+    )
+    assert done.returncode == 2
+    assert done.stderr.endswith("Standard output cannot be written: No space left on device.\n")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason=OF_UNIX)
+def test_ctrl_c_ends_the_run_and_leaves_nothing(tmp_path):
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    run = subprocess.Popen(
+        [sys.executable, "-m", "evenloop.conformance", "run", "--loop", "asyncio", "--jobs", "4"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        env=environment,
+    )
+    with run:
+        assert "checks" in run.stderr.readline()  # a tenth is done
+        run.send_signal(signal.SIGINT)
+        out, err = run.communicate(timeout=55)
+    assert run.returncode == 130
+    assert (out, err.splitlines()[-1]) == ("", "evenloop-conformance: interrupted")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_output_has_no_colour_and_no_control_characters_unless_asked():
@@ -238,6 +297,13 @@ def test_a_bar_shows_the_current_check_and_what_failed(monkeypatch):
     bar.close()
     assert "FAIL        core.a: because\n" in stream.getvalue()
     assert "[###############---------------] 1/2" in stream.getvalue()
+
+
+def test_a_bar_keeps_to_a_narrow_terminal(monkeypatch):
+    monkeypatch.setattr(progress, "columns", lambda stream: 20)
+    stream = Terminal()
+    progress.choose("bar", 2, stream).started("core.a")
+    assert stream.getvalue() == "\r\x1b[K[------------------"
 
 
 def test_the_display_fits_the_stream(monkeypatch):

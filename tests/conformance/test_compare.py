@@ -191,6 +191,39 @@ def test_a_page_stands_alone_and_escapes_what_loops_say(linux, windows, as_html)
     assert "core.text" in page
 
 
+def test_a_page_escapes_the_names_of_a_foreign_report(linux):
+    evil = '"><script>alert(1)</script>'
+    linux.loop["name"] = linux.started = linux.facts[0].area = evil
+    linux.facts[1].name = linux.facts[1].tier = evil
+    for page in (matrix.as_html([linux]), tables.as_html(linux)):
+        assert "<script" not in page
+        assert "&lt;script&gt;" in page
+    linux.facts[2].area = linux.system["name"] = "a | b"
+    heads = [line.count(" | ") for line in matrix.markdown([linux]).splitlines()[:3]]
+    assert heads == [1, 0, 1]
+
+
+def test_a_page_names_its_heads_for_who_hears_it(linux, windows):
+    page = matrix.as_html([linux, windows])
+    assert '<html lang="en">' in page
+    assert page.count('<th scope="col">') == 3 * 5
+    assert page.count('<th scope="row">') == 5 + len(LINUX)
+    assert page.count('role="region" aria-label=') == 5
+    assert "<th>" not in page
+
+
+def test_words_without_an_encoding_can_be_written(tmp_path, linux):
+    linux.facts[1].reason = "bad \udc80 text"
+    for name, form in tables.FORMATS.items():
+        report.write(tmp_path / name, form(linux))
+    assert report.load(tmp_path / "json") == linux
+
+
+def test_a_comparison_is_lines_whatever_a_loop_says(linux, windows):
+    windows.facts[4].reason = "two\nlines \x1b[31m"
+    assert "\n  B  UNSUPPORTED two lines [31m\n" in compare.text(compare.compare([linux, windows]))
+
+
 def test_a_report_comes_back_as_it_was_written(tmp_path, windows):
     windows.facts[0].notes = {"ms": 1.5}
     windows.facts[1].detail = "a\nb"
@@ -272,6 +305,30 @@ BROKEN = {
         broken(lambda data: data.update(loop="x")),
         "is damaged: 'loop' is of the wrong type.",
     ),
+    "a version that is a number": (
+        broken(lambda data: data["loop"].update(version=3)),
+        "is damaged: 'version' is of the wrong type.",
+    ),
+    "a reason that is a number": (
+        broken(lambda data: data["facts"][5].update(reason=5)),
+        "is damaged: 'reason' is of the wrong type.",
+    ),
+    "details that are a list": (
+        broken(lambda data: data["facts"][5].update(detail=["x"])),
+        "is damaged: 'detail' is of the wrong type.",
+    ),
+    "notes that are a list": (
+        broken(lambda data: data["facts"][0].update(notes=[1])),
+        "is damaged: 'notes' is of the wrong type.",
+    ),
+    "no time that a fact took": (
+        broken(lambda data: data["facts"][0].update(duration=None)),
+        "is damaged: 'duration' is of the wrong type.",
+    ),
+    "a run that took for ever": (
+        broken(lambda data: data.update(duration=float("inf"))),
+        "is damaged: inf is no duration.",
+    ),
 }
 
 
@@ -307,6 +364,12 @@ def test_what_loops_did_is_remembered_for_explain(tmp_path, monkeypatch, linux, 
         "  evenloop 1.0, CPython 3.13.0, Linux (2026-01-31): ok\n"
         "  winloop, CPython 3.13.0, Windows (Wine 8.0) (2026-01-31): FAIL: in another order\n"
     )
+
+
+def test_what_is_remembered_stays_in_its_folder(tmp_path, linux):
+    linux.loop["name"], linux.system["name"] = "../../loop", "../x"
+    explain.remember([linux], tmp_path / "known")
+    assert [path.name for path in (tmp_path / "known").iterdir()] == ["00-..-x-..-..-loop.json"]
 
 
 def test_exit_codes_of_diff(tmp_path, capsys, linux, windows):

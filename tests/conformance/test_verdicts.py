@@ -174,6 +174,28 @@ def test_a_forked_copy_of_the_check_does_not_report(start):
     assert found["verdict"] == ("ok" if hasattr(os, "fork") else "FAIL"), found
 
 
+def test_an_exception_without_words_is_a_failure(start):
+    found = fact("raises_without_words", start)
+    assert found["verdict"] == "FAIL"
+    assert found["observation"]["raised"]["text"] == "(its text raises ValueError)"
+
+
+def test_a_factory_that_exits_fails_its_checks_and_is_named(start):
+    check = ("--check", CHECK, "--format", "json")
+    done = kit("run", "--loop", "broken_loops:exits", "--start", start, *check)
+    data = json.loads(done.stdout)
+    assert data["loop"]["error"] == "SystemExit: 7"
+    assert data["facts"][0]["reason"].startswith("raised SystemExit: 7")
+
+
+def test_a_reason_is_one_short_line(start):
+    found = fact("TalksMuch", start)
+    assert found["verdict"] == "FAIL"
+    assert found["reason"].startswith("raised RuntimeError: 1000007 characters, a bad x")
+    assert len(found["reason"]) <= 400
+    assert found["reason"].isprintable()
+
+
 def test_a_complaint_nobody_asked_for_is_a_failure(start):
     found = fact("Complains", start)
     assert found["verdict"] == "FAIL"

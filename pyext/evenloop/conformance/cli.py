@@ -117,6 +117,8 @@ def selected(options: argparse.Namespace) -> list[Check]:
 
 def run(options: argparse.Namespace) -> int:
     """`run`: 0 if every check is ok or n/a."""
+    if options.output is not None:
+        report.must_be_writable(options.output)  # known before the run, whose results it takes
     previous = report.load(options.rerun_failures) if options.rerun_failures else None
     loop = options.loop or (previous.loop["name"] if previous else "evenloop")
     checks = selected(options)
@@ -176,7 +178,14 @@ def publish(result: Report, options: argparse.Namespace) -> None:
 def write(text: str) -> None:
     """To standard output, whatever its encoding can show."""
     encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    try:
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more
+        raise Misuse(f"Standard output cannot be written: {error.strerror or error}.") from error
 
 
 def list_checks(options: argparse.Namespace) -> int:
@@ -243,8 +252,21 @@ COMMANDS = {
 }
 
 
+def open_standard_streams() -> None:
+    """What was closed by who started us becomes the null device, so that no other file takes it."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code."""
+    open_standard_streams()
     options = parser().parse_args(arguments)
     try:
         return COMMANDS[options.command](options)

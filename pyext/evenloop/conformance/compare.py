@@ -16,7 +16,7 @@ from pathlib import Path
 
 from . import verdict
 from .check import Misuse
-from .observation import Json, same, short
+from .observation import Json, one_line, same, short
 from .report import Fact, Report
 
 
@@ -129,7 +129,7 @@ def describe(fact: Fact) -> str:
     """A fact in a line: the observation where there is one."""
     if fact.verdict in (verdict.OK, verdict.FAIL):
         return f"{fact.verdict:<4} {short(fact.observation)}"
-    return f"{fact.verdict} {fact.reason}".rstrip()
+    return f"{fact.verdict} {one_line(fact.reason)}".rstrip()
 
 
 def as_json(result: Comparison) -> dict[str, Json]:

@@ -7,6 +7,7 @@ What they did comes from `known/*.json`, reports in brief that `make matrix` lea
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ def remember(reports: list[Report], folder: Path) -> None:
         raise Misuse(f"{folder} cannot be written: {error.strerror or error}.") from error
     for number, report in enumerate(reports):
         name = f"{number:02}-{report.system['name'].lower()}-{report.loop['name']}.json"
-        write(folder / name.replace(":", "-"), json.dumps(brief(report), indent=0) + "\n")
+        write(folder / re.sub(r"[^\w.-]", "-", name), json.dumps(brief(report), indent=0) + "\n")
 
 
 def known_results(name: str) -> list[tuple[str, str]]:

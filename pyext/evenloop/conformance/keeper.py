@@ -260,6 +260,9 @@ class Keeper:
     def give_up(self, *_: object) -> None:
         """SIGTERM: the run is over; leave neither a process nor a folder behind."""
         end_group(self.starter.child)
+        if self.starter.child:  # while it dies it could still write into the folder
+            with contextlib.suppress(OSError):
+                os.waitpid(self.starter.child, 0)
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
         os._exit(0)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from . import page, verdict
 from .report import Fact, Report
-from .tables import areas, ratio
+from .tables import areas, cell, ratio
 
 LEGEND = (
     "ok/asked; U: the loop says that it lacks it, H: hangs, C: crashes; "
@@ -61,34 +61,34 @@ def text(reports: list[Report]) -> str:
 def markdown(reports: list[Report]) -> str:
     """The table for a repository."""
     heads = columns(reports)
-    lines = ["| area | " + " | ".join("<br>".join(head) for head in heads) + " |"]
+    lines = ["| area | " + " | ".join("<br>".join(map(cell, head)) for head in heads) + " |"]
     lines.append("|---|" + "---|" * len(heads))
     for name, cells in rows(reports):
-        shown = f"**{name}**" if name == "all" else name
+        shown = f"**{name}**" if name == "all" else cell(name)
         lines.append(f"| {shown} | " + " | ".join(cells) + " |")
     return "\n".join([*lines, "", LEGEND]) + "\n"
 
 
 def as_html(reports: list[Report]) -> str:
     """The page: the table, then per area every fact of every report."""
-    heads = "".join(f"<th>{'<br>'.join(map(html.escape, head))}</th>" for head in columns(reports))
+    heads = ["<br>".join(map(html.escape, head)) for head in columns(reports)]
     body = []
     for name, cells in rows(reports):
-        link = f'<a href="#{name}">{name}</a>' if name != "all" else "<b>all</b>"
+        known = html.escape(name)
+        link = f'<a href="#{known}">{known}</a>' if name != "all" else "<b>all</b>"
         shown = "".join(f"<td class=number>{_bar(cell)}{cell}</td>" for cell in cells)
-        body.append(f"<tr><td>{link}</td>{shown}</tr>")
+        body.append(f'<tr><th scope="row">{link}</th>{shown}</tr>')
     parts = [
         f"<p>{html.escape(LEGEND)}</p>",
-        f"<table><thead><tr><th>area</th>{heads}</tr></thead><tbody>{''.join(body)}</tbody></table>",
+        page.table("facts by area", ["area", *heads], "".join(body)),
     ]
     tables = [{fact.name: fact for fact in report.facts} for report in reports]
     names = list(dict.fromkeys(fact.name for report in reports for fact in report.facts))
     for area in dict.fromkeys(fact.area for report in reports for fact in report.facts):
         facts = "".join(_fact_row(name, tables) for name in names if _area(name, tables) == area)
-        parts.append(
-            f'<h2 id="{area}">{area}</h2>'
-            f"<table><thead><tr><th>check</th>{heads}</tr></thead><tbody>{facts}</tbody></table>"
-        )
+        known = html.escape(area)
+        parts.append(f'<h2 id="{known}">{known}</h2>')
+        parts.append(page.table(f"facts of {area}", ["check", *heads], facts))
     return page.document("What event loops do", "\n".join(parts))
 
 
@@ -107,14 +107,15 @@ def _fact_row(name: str, tables: list[dict[str, Fact]]) -> str:
         shown = f"<br><small>{reason}</small>" if fact.verdict != verdict.OK and reason else ""
         kind = page.css_class(fact.verdict)
         cells.append(f'<td class="{kind}">{fact.verdict}{shown}{page.details(fact)}</td>')
-    return f"<tr><td><code>{html.escape(name)}</code></td>{''.join(cells)}</tr>"
+    return f'<tr><th scope="row"><code>{html.escape(name)}</code></th>{"".join(cells)}</tr>'
 
 
 def _bar(cell: str) -> str:
     good, _, asked = cell.partition(" ")[0].partition("/")
     if not asked.isdigit():
         return ""
-    return f'<span class=bar><i style="width:{100 * int(good) // int(asked)}%"></i></span>'
+    share = 100 * int(good) // int(asked)
+    return f'<span class=bar aria-hidden="true"><i style="width:{share}%"></i></span>'
 
 
 FORMATS: dict[str, Callable[[list[Report]], str]] = {

@@ -16,6 +16,8 @@ from typing import Any, TypeAlias
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 LONG = 200  # a longer bytes object is recorded by its length and ends
+LONG_TEXT = 10_000  # a longer text is recorded by its length and its ends
+LINE = 400  # what a reason may take
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{4,}")
 _ERRNO = re.compile(r"\[([Ee])rrno (-?\d+)\]")
 
@@ -43,6 +45,21 @@ def type_name(kind: type) -> str:
     return f"{module}.{kind.__qualname__}"
 
 
+def words(error: BaseException) -> str:
+    """The text of an exception; some have none because their __str__ raises as well."""
+    try:
+        return str(error)
+    except Exception as another:
+        return f"(its text raises {type(another).__name__})"
+
+
+def one_line(text: str, limit: int = LINE) -> str:
+    """A text as a part of one line of a terminal, whatever it holds."""
+    line = "".join(char if char.isprintable() else " " for char in text[: 2 * limit])
+    line = " ".join(line.split())
+    return line if len(line) <= limit and len(text) <= 2 * limit else line[: limit - 3] + "..."
+
+
 class Canon:
     """Knows which texts of this run stand for what."""
 
@@ -55,6 +72,8 @@ class Canon:
 
     def text(self, text: str) -> str:
         """A text without what changes from run to run."""
+        if len(text) > LONG_TEXT:
+            text = f"{len(text)} characters, {text[:LINE]} ... {text[-LINE:]}"
         for pattern, word in self._words:
             text = pattern.sub(lambda _, word=word: word, text)  # type: ignore[misc]
         text = _ADDRESS.sub("0x...", text)
@@ -62,7 +81,10 @@ class Canon:
 
     def error(self, error: BaseException) -> dict[str, Json]:
         """An exception: type, text, and errno by name where it has one."""
-        seen: dict[str, Json] = {"type": type_name(type(error)), "text": self.text(str(error))}
+        seen: dict[str, Json] = {
+            "type": type_name(type(error)),
+            "text": self.text(words(error)),
+        }
         number = getattr(error, "errno", None)
         if isinstance(error, OSError) and number is not None:
             seen["errno"] = errno_name(number)
@@ -92,7 +114,10 @@ class Canon:
             return [self.value(item) for item in value]
         if isinstance(value, (set, frozenset)):
             return sorted((self.value(item) for item in value), key=repr)
-        return self.text(repr(value))
+        try:
+            return self.text(repr(value))
+        except Exception as error:
+            return f"{type_name(type(value))} (its repr raises {type(error).__name__})"
 
     def _key(self, key: object) -> str:
         return self.text(key) if isinstance(key, str) else str(self.value(key))

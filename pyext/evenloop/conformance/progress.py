@@ -8,6 +8,7 @@ run.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import Any, TextIO
@@ -20,6 +21,13 @@ WIDTH = 30
 def is_terminal(stream: TextIO) -> bool:
     """Whether somebody watches: a terminal that is not a CI's."""
     return stream.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
+
+
+def columns(stream: TextIO) -> int:
+    """How wide the terminal is: a bar that wraps could not be taken away."""
+    with contextlib.suppress(OSError, ValueError):  # no terminal, or none that says so
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    return 80
 
 
 def wants_colour(stream: TextIO, choice: str) -> bool:
@@ -84,8 +92,8 @@ class Bar(Lines):
         """Show where the run is."""
         filled = WIDTH * self.done // self.total
         bar = "#" * filled + "-" * (WIDTH - filled)
-        current = " ".join(self.current)[:60]
-        self.stream.write(f"\r\x1b[K[{bar}] {self.done}/{self.total} {current}")
+        line = f"[{bar}] {self.done}/{self.total} {' '.join(self.current)[:60]}"
+        self.stream.write(f"\r\x1b[K{line[: columns(self.stream) - 1]}")
         self.stream.flush()
 
     def clear(self) -> None:

@@ -190,20 +190,34 @@ def _read(data: dict[str, Any]) -> Report:
     loop, system = _of(data, "loop", dict), _of(data, "system", dict)
     _of(loop, "name", str)
     _of(system, "name", str)
+    for part, key in ((loop, "version"), (loop, "error"), (system, "wine")):
+        if part.get(key) is not None:
+            _of(part, key, str)
     python = data["python"]
     if python is not None:
         _of(python, "implementation", str)
         _of(python, "version", str)
     started = _of(data, "started", str)
-    return Report(loop, python, system, started, _of(data, "duration", (int, float)), facts)
+    return Report(loop, python, system, started, _seconds(data), facts)
 
 
 def _read_fact(entry: dict[str, Any]) -> Fact:
     texts = {key: _of(entry, key, str) for key in ("name", "area", "tier", "verdict")}
     if texts["verdict"] not in verdict.VERDICTS:
         raise ValueError(f"{texts['name']} has the unknown verdict {texts['verdict']!r}")
-    known = ("observation", "expected", "reason", "detail", "notes", "duration")
-    return Fact(**texts, **{key: entry[key] for key in known if key in entry})
+    rest: dict[str, Any] = {key: entry[key] for key in ("observation", "expected") if key in entry}
+    kinds = {"reason": str, "detail": str, "notes": dict}
+    rest.update({key: _of(entry, key, kind) for key, kind in kinds.items() if key in entry})
+    if "duration" in entry:
+        rest["duration"] = _seconds(entry)
+    return Fact(**texts, **rest)
+
+
+def _seconds(data: dict[str, Any]) -> float:
+    value: float = _of(data, "duration", (int, float))
+    if isinstance(value, bool) or not 0 <= value < float("inf"):
+        raise ValueError(f"{value!r} is no duration")
+    return value
 
 
 def _of(data: dict[str, Any], key: str, kind: Any) -> Any:
@@ -219,9 +233,24 @@ def save(report: Report, path: Path) -> None:
     write(path, json.dumps(report.as_json(), indent=1, ensure_ascii=False) + "\n")
 
 
+def must_be_writable(path: Path) -> None:
+    """Say in one sentence if a file cannot be written; what it holds stays."""
+    new = not path.exists()
+    if not (new or path.is_file() or path.is_dir()):
+        return  # a pipe or a device: whoever reads it would see it end
+    try:
+        with path.open("ab"):
+            pass
+    except OSError as error:
+        raise Misuse(f"{path} cannot be written: {error.strerror or error}.") from error
+    if new:
+        path.unlink(missing_ok=True)
+
+
 def write(path: Path, text: str) -> None:
     """Write a file, or say in one sentence why not."""
     try:
-        path.write_text(text, encoding="utf-8", newline="\n")
+        # Python has texts that UTF-8 lacks: a file name that is none in the system's encoding.
+        path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
     except OSError as error:
         raise Misuse(f"{path} cannot be written: {error.strerror or error}.") from error

@@ -21,6 +21,7 @@ from typing import Any
 
 from . import verdict
 from .check import LIMIT, Check, Misuse
+from .observation import one_line
 from .report import Fact, Report, this_python, this_system
 
 MARGIN_S = 2.0  # a check may take to begin, and after its limit to write down where it hangs
@@ -145,7 +146,7 @@ class Run:
             subject: dict[str, Any] = answer["loop"]
             return subject
         problem = answer.get("error") or f"{answer['verdict']}: {answer['reason']}"
-        return {"name": self.loop, "type": None, "version": None, "error": problem}
+        return {"name": self.loop, "type": None, "version": None, "error": one_line(problem)}
 
     def _request(self, name: str | None, limit: float) -> dict[str, Any]:
         return {
@@ -190,5 +191,7 @@ class Run:
 
 
 def as_fact(check: Check, answer: dict[str, Any]) -> Fact:
-    """A keeper's answer as an entry of the report."""
+    """A keeper's answer as an entry of the report. A loop's words may be long, and have lines."""
+    if "reason" in answer:
+        answer = {**answer, "reason": one_line(answer["reason"])}
     return Fact(name=check.name, area=check.area, tier=check.tier, **answer)

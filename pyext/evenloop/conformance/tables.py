@@ -9,7 +9,7 @@ from collections.abc import Callable
 from xml.etree import ElementTree
 
 from . import page, verdict
-from .observation import short
+from .observation import one_line, short
 from .report import Fact, Report
 
 COLOURS = {
@@ -69,7 +69,7 @@ def table(report: Report, paint: Paint = plain) -> str:
         mark = paint(f"{fact.verdict:<11}", fact.verdict)
         lines.append(f"{mark} {fact.name:<56} {fact.duration * 1000:7.0f} ms")
         if fact.reason:
-            lines.append(f"            {fact.reason}")
+            lines.append(f"            {one_line(fact.reason)}")
     lines += ["", f"{'area':<20} {'ok':>8}"]
     lines += [f"{name:<20} {ratio(counts):>8}" for name, counts in areas(report)]
     lines += ["", summary(report)]
@@ -146,19 +146,20 @@ def as_html(report: Report) -> str:
     for fact in report.facts:
         rows.append(
             f'<tr class="{page.css_class(fact.verdict)}"><td>{fact.verdict}</td>'
-            f"<td><code>{html.escape(fact.name)}</code></td><td>{fact.tier}</td>"
+            f'<th scope="row"><code>{html.escape(fact.name)}</code></th>'
+            f"<td>{html.escape(fact.tier)}</td>"
             f"<td>{html.escape(fact.reason)}{page.details(fact)}</td>"
             f"<td class=number>{fact.duration * 1000:.0f} ms</td></tr>"
         )
     sums = "".join(
-        f"<tr><td>{html.escape(name)}</td><td>{ratio(counts)}</td></tr>"
+        f'<tr><th scope="row">{html.escape(name)}</th><td class=number>{ratio(counts)}</td></tr>'
         for name, counts in areas(report)
     )
+    heads = ["verdict", "check", "tier", "what happened", "time"]
     body = (
         f"<p>{html.escape(summary(report))}</p>"
-        f"<table><thead><tr><th>area<th>ok</tr></thead><tbody>{sums}</tbody></table>"
-        "<table><thead><tr><th>verdict<th>check<th>tier<th>what happened<th>time</tr></thead>"
-        f"<tbody>{''.join(rows)}</tbody></table>"
+        + page.table("facts by area", ["area", "ok"], sums)
+        + page.table("facts", heads, "".join(rows))
     )
     return page.document(report.title(), body)
 

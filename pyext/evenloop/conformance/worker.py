@@ -24,7 +24,7 @@ from typing import Any
 
 from . import check as register
 from . import loops, verdict
-from .observation import Json, first_difference, same
+from .observation import Json, first_difference, same, words
 from .trial import NotApplicable, Trial, Unsupported
 
 RESULT = "result.json"
@@ -53,8 +53,8 @@ def describe(loop_name: str) -> dict[str, Any]:
         return {"loop": loops.describe(loop_name)}
     except register.Misuse as error:
         return {"misuse": str(error)}
-    except Exception as error:
-        return {"error": f"{type(error).__name__}: {error}"}
+    except BaseException as error:  # SystemExit, too: the factory's, not ours
+        return {"error": f"{type(error).__name__}: {words(error)}"}
 
 
 def run(request: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def judge(check: register.Check, trial: Trial, folder: pathlib.Path) -> dict[str
                 trial.finish()
             observed = add_leftovers(observed, trial)
     except NotApplicable as error:
-        return {"verdict": verdict.NOT_APPLICABLE, "reason": str(error)}
+        return {"verdict": verdict.NOT_APPLICABLE, "reason": words(error)}
     except (NotImplementedError, Unsupported) as error:
         return unsupported(error)
     except AttributeError as error:
@@ -118,8 +118,9 @@ def call(check: register.Check, trial: Trial) -> object:
 
 def unsupported(error: BaseException) -> dict[str, Any]:
     """The loop has said that it cannot do this."""
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return {"verdict": verdict.UNSUPPORTED, "reason": text}
+    text = words(error)
+    reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return {"verdict": verdict.UNSUPPORTED, "reason": reason}
 
 
 def lacks_attribute(error: AttributeError, trial: Trial) -> bool:
@@ -145,7 +146,7 @@ def raised(error: BaseException, trial: Trial) -> dict[str, Any]:
     return {
         "verdict": verdict.FAIL,
         "observation": {"raised": trial.error(error)},
-        "reason": f"raised {type(error).__name__}: {trial.canon.text(str(error))}{where}",
+        "reason": f"raised {type(error).__name__}: {trial.canon.text(words(error))}{where}",
         "detail": "".join(traceback.format_exception(error))[-4000:],
     }
 
