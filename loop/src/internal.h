@@ -122,6 +122,7 @@ typedef struct el__watch {
     uv_poll_t uv;
     struct el_poll *poll; /* NULL: given up */
     struct el__watch *next;
+    uint32_t uses; /* how many watchers it has served: the next may have the address of the last */
 } el__watch_t;
 
 struct el_poll {
@@ -171,6 +172,14 @@ int el__os_poll_init(uv_loop_t *uv, uv_poll_t *handle, es_sock_t fd, bool known_
 int el__os_poll_start(uv_loop_t *uv, uv_poll_t *handle, int events, uv_poll_cb cb, bool *stale);
 void el__os_poll_stop(uv_poll_t *handle, bool *stale);
 void el__os_poll_close(uv_poll_t *handle, uv_close_cb cb, bool *stale);
+
+/* Stops a handle and keeps it for the next descriptor instead of closing it, which saves seven
+ * system calls a connection and a turn's wait for libuv's close callback. False: it can't be kept. */
+bool el__os_poll_retire(uv_poll_t *handle, bool *stale);
+
+/* Has a retired handle serve this descriptor. 0, a code, or ES_ENOTSUP: only el__os_poll_init can
+ * tell whether it can be polled. */
+int el__os_poll_aim(uv_poll_t *handle, es_sock_t fd, bool known_socket);
 
 /* Makes the poll set anew. 0 or a code: nothing has changed. */
 int el__os_polls_renew(uv_loop_t *uv);

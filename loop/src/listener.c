@@ -134,7 +134,10 @@ int el_listener_open(el_listener_t *listener, el_loop_t *loop, es_sock_t fd, int
     listener->ops = ops;
     listener->fd = fd;
     listener->backlog = backlog > 0 ? backlog : 0;
-    int code = el__poll_open_socket(loop, fd, &listener->poll);
+    int code = es_sock_set_nonblocking(fd, 1); /* who takes a connection that has gone would wait */
+    if (code == 0) {
+        code = el__poll_open_socket(loop, fd, &listener->poll);
+    }
     if (code != 0) {
         return code;
     }

@@ -10,6 +10,7 @@
 #include "internal.h"
 
 #define WATCHES_FREE_MAX 256u
+#define WATCHES_IDLE_MAX 256u
 
 /* Making the poll set anew costs about a quarter of a microsecond a watcher: at most one part in a
  * hundred of the time goes into it. */
@@ -99,8 +100,15 @@ static void close_watch(el_loop_t *loop, el__watch_t *watch) {
         return;
     }
     bool stale = false;
-    loop->closing_count++;
-    el__os_poll_close(&watch->uv, on_watch_closed, &stale);
+    if (!loop->closed && loop->watches_idle_count < WATCHES_IDLE_MAX &&
+        el__os_poll_retire(&watch->uv, &stale)) {
+        watch->next = loop->watches_idle;
+        loop->watches_idle = watch;
+        loop->watches_idle_count++;
+    } else {
+        loop->closing_count++;
+        el__os_poll_close(&watch->uv, on_watch_closed, &stale);
+    }
     plan_renewal(loop, stale);
 }
 
@@ -130,14 +138,39 @@ static void drop_watch(el_poll_t *poll) {
     close_watch(loop, watch);
 }
 
+static void give_watch(el_poll_t *poll, el__watch_t *watch) {
+    watch->poll = poll;
+    watch->uses++;
+    poll->watch = watch;
+}
+
+/* Has a handle serve that is done with another descriptor. ES_ENOTSUP: none can. */
+static int reuse_watch(el_poll_t *poll) {
+    el_loop_t *loop = poll->loop;
+    el__watch_t *watch = loop->watches_idle;
+    int code = watch == NULL ? ES_ENOTSUP
+                             : el__os_poll_aim(&watch->uv, poll->fd, poll->known_socket);
+    if (code == 0) {
+        loop->watches_idle = watch->next;
+        loop->watches_idle_count--;
+        give_watch(poll, watch);
+    }
+    return code;
+}
+
 static int make_watch(el_poll_t *poll) {
     el_loop_t *loop = poll->loop;
+    int reused = reuse_watch(poll);
+    if (reused != ES_ENOTSUP) {
+        return reused;
+    }
     el__watch_t *watch = take_watch(loop);
     if (watch == NULL) {
         return ES_ENOMEM;
     }
     watch->uv.type = UV_UNKNOWN_HANDLE;
     watch->poll = NULL;
+    watch->uses = 0;
     int code = el__os_poll_init(&loop->uv, &watch->uv, poll->fd, poll->known_socket);
     if (code != 0) {
         if (watch->uv.type == UV_UNKNOWN_HANDLE) {
@@ -148,8 +181,7 @@ static int make_watch(el_poll_t *poll) {
         }
         return code;
     }
-    watch->poll = poll;
-    poll->watch = watch;
+    give_watch(poll, watch);
     return 0;
 }
 
@@ -157,9 +189,10 @@ static int make_watch(el_poll_t *poll) {
 
 static void call_slots(el_poll_t *poll, el__watch_t *watch, int events) {
     el_loop_t *loop = poll->loop;
+    uint32_t use = watch->uses;
     if ((events & UV_READABLE) != 0 && poll->slots[EL_READ].cb != NULL) {
         poll->slots[EL_READ].cb(poll, poll->slots[EL_READ].ctx);
-        if (watch->poll != poll || loop->interrupted) {
+        if (watch->poll != poll || watch->uses != use || loop->interrupted) {
             return;
         }
     }
@@ -454,6 +487,12 @@ void el__polls_close(el_loop_t *loop) {
         }
     }
     el__polls_sync(loop);
+    while (loop->watches_idle != NULL) {
+        el__watch_t *watch = loop->watches_idle;
+        loop->watches_idle = watch->next;
+        close_watch(loop, watch);
+    }
+    loop->watches_idle_count = 0;
     es_free(loop->polls);
     loop->polls = NULL;
     loop->polls_count = 0;

@@ -28,6 +28,19 @@ void el__os_poll_close(uv_poll_t *handle, uv_close_cb cb, bool *stale) {
     uv_close((uv_handle_t *)handle, cb);
 }
 
+bool el__os_poll_retire(uv_poll_t *handle, bool *stale) {
+    (void)handle;
+    (void)stale;
+    return false;
+}
+
+int el__os_poll_aim(uv_poll_t *handle, es_sock_t fd, bool known_socket) {
+    (void)handle;
+    (void)fd;
+    (void)known_socket;
+    return ES_ENOTSUP;
+}
+
 int el__os_polls_renew(uv_loop_t *uv) {
     (void)uv;
     return 0;

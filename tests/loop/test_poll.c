@@ -138,6 +138,76 @@ static void a_watcher_may_be_closed_in_its_own_callback(void **state) {
     assert_trace("c");
 }
 
+/* The C library's malloc, but for zeroed memory, too: unlike calloc it gives out at once what was just
+ * freed, so that a new watcher has the address of the last. */
+static void *allocate(void *context, size_t size) {
+    (void)context;
+    return malloc(size);
+}
+
+static void *allocate_zeroed(void *context, size_t count, size_t size) {
+    void *memory = allocate(context, count * size);
+    return memory == NULL ? NULL : memset(memory, 0, count * size);
+}
+
+static void *resize(void *context, void *memory, size_t size) {
+    (void)context;
+    return realloc(memory, size);
+}
+
+static void release(void *context, void *memory) {
+    (void)context;
+    free(memory);
+}
+
+static const es_allocator_t allocator = {NULL, allocate, allocate_zeroed, resize, release};
+
+/* Closes the watcher that is being called, and opens one that may get its memory and its handle. */
+static es_sock_t never_ready;
+static el_poll_t *successor;
+static void be_succeeded(el_poll_t *poll, void *ctx) {
+    el_loop_t *loop = ends.loop;
+    close_self(poll, ctx);
+    assert_int_equal(el_poll_open(loop, never_ready, &successor), 0);
+    el_poll_set(successor, EL_READ, note, "r");
+    el_poll_set(successor, EL_WRITE, note, "w");
+}
+
+static void a_watcher_opened_where_one_was_closed_does_not_get_its_event(void **state) {
+    never_ready = listening(1);
+    send_all(*state, ends.client, "x", 1);
+    el_poll_set(ends.poll, EL_READ, note, "-");
+    turn_until_traced(*state, "-"); /* arrived: the next event is for both directions */
+    trace_clear();
+    el_poll_set(ends.poll, EL_READ, be_succeeded, NULL);
+    el_poll_set(ends.poll, EL_WRITE, note, "");
+    turn_until_traced(*state, "c");
+    turns(*state, 3);
+    assert_trace("c");
+    el_poll_close(successor);
+    assert_int_equal(es_sock_close(never_ready), 0);
+}
+
+static void watchers_that_follow_each_other_hear_of_their_own_descriptor_alone(void **state) {
+    enum { COUNT = 50 };
+    es_sock_t fds[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        el_poll_t *poll;
+        fds[i] = idle_socket(); /* stays open and writable when its watcher has gone */
+        assert_int_equal(el_poll_open(*state, fds[i], &poll), 0);
+        trace_clear();
+        turns(*state, i % 3);
+        assert_trace("");
+        el_poll_set(poll, EL_WRITE, note, "w");
+        turn_until_traced(*state, "w");
+        turns(*state, i % 2);
+        el_poll_close(poll);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        assert_int_equal(es_sock_close(fds[i]), 0);
+    }
+}
+
 static el_poll_t *pair_of_polls[2];
 static void close_both(el_poll_t *poll, void *ctx) {
     (void)poll;
@@ -286,6 +356,9 @@ static void a_watcher_outlives_the_loop_until_it_is_closed(void **state) {
 }
 
 int main(void) {
+    if (es_allocator_set(&allocator) != 0) {
+        return 1;
+    }
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_slot_that_stays_set_is_called_in_every_turn),
@@ -295,6 +368,8 @@ int main(void) {
         TEST(the_owner_is_noted),
         TEST(a_slot_cleared_by_the_other_slots_callback_is_not_called),
         TEST(a_watcher_may_be_closed_in_its_own_callback),
+        TEST(a_watcher_opened_where_one_was_closed_does_not_get_its_event),
+        TEST(watchers_that_follow_each_other_hear_of_their_own_descriptor_alone),
         TEST(a_watcher_closed_by_another_ones_callback_is_not_called_though_it_was_ready),
         TEST(a_descriptor_may_be_closed_right_after_its_last_slot_is_cleared),
         TEST(a_refused_connect_calls_the_slot_and_the_socket_tells_why),

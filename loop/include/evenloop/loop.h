@@ -106,9 +106,11 @@ struct el_loop {
     uint32_t polls_capacity;
     struct el_poll *polls_dirty;      /* whose interest changed since the last poll */
     struct el_poll *polls_broken;     /* which libuv would not watch: called every turn */
-    struct el__watch *watches_free;   /* closed handles, kept for the next watcher */
+    struct el__watch *watches_free;   /* memory of closed handles, for the next watcher */
+    struct el__watch *watches_idle;   /* retired handles, for the next watcher of a socket */
     struct el__watch *watches_ending; /* to be closed by the loop's thread */
     uint32_t watches_free_count;
+    uint32_t watches_idle_count;
     /* The system's poll set may hold descriptors that nobody can take out any more: it is made anew
      * at this time. EL_NEVER: it is as it should be. */
     uint64_t polls_renew_ns;

@@ -9,13 +9,19 @@
  * duplicate keeps the file open can't be taken out of the set any more (epoll(7), Q6), and wakes
  * every wait for good. The kernel says so when libuv tries to take it out; libuv does not listen,
  * but errno still has it. Broken by a libuv that makes another system call after that one.
+ *
+ * A handle that has done its work is given another descriptor: all that binds it to one, while it
+ * is stopped, is a number.
  */
 #include "../internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#define NOWHERE (-1) /* the descriptor of a retired handle */
 
 static int last_error(void) {
     return es_error_from_native(ES_DOMAIN_ERRNO, (uint32_t)errno, ES_OP_OPEN);
@@ -71,9 +77,38 @@ void el__os_poll_stop(uv_poll_t *handle, bool *stale) {
 
 void el__os_poll_close(uv_poll_t *handle, uv_close_cb cb, bool *stale) {
     bool known = el__os_poll_known(handle);
+    if (handle->io_watcher.fd == NOWHERE) {
+        /* libuv takes out of the set what it closes, and wants a number: the set is not in itself. */
+        handle->io_watcher.fd = uv_backend_fd(handle->loop);
+    }
     errno = 0;
     uv_close((uv_handle_t *)handle, cb);
     *stale = *stale || (known && errno != 0);
+}
+
+bool el__os_poll_retire(uv_poll_t *handle, bool *stale) {
+    if (uv_is_active((uv_handle_t *)handle)) {
+        el__os_poll_stop(handle, stale);
+    }
+    handle->io_watcher.fd = NOWHERE;
+    return true;
+}
+
+int el__os_poll_aim(uv_poll_t *handle, es_sock_t fd, bool known_socket) {
+    struct stat status;
+    if (!known_socket) {
+        if (fd < 0 || fd > INT_MAX) {
+            return ES_EBADF;
+        }
+        if (fstat((int)fd, &status) != 0) {
+            return last_error();
+        }
+        if (!S_ISSOCK(status.st_mode)) {
+            return ES_ENOTSUP;
+        }
+    }
+    handle->io_watcher.fd = (int)fd;
+    return 0;
 }
 
 int el__os_polls_renew(uv_loop_t *uv) {
