@@ -47,6 +47,10 @@ class WindowsLoop:
 
     @functools.wraps(_Base.create_server)
     async def create_server(self, *args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("reuse_address"):
+            # What a program wants of it, an address in TIME_WAIT, Windows gives unasked. There
+            # SO_REUSEADDR would let one program take the address of another that serves.
+            kwargs["reuse_address"] = False
         with LinuxWords():
             return await _Base.create_server(self, *args, **kwargs)
 

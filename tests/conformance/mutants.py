@@ -819,6 +819,67 @@ class TakesThePath(Base):
         return await super().create_unix_server(factory, path, **kwargs)
 
 
+@caught_by("signal.keyboardinterrupt_during_sock_recv")
+class SwallowsCtrlC(Base):
+    def run_until_complete(self, future):
+        try:
+            return super().run_until_complete(future)
+        except KeyboardInterrupt:
+            return None
+
+
+@caught_by("process.recycled_pid_is_safe")
+class SignalsTheDead(Base):
+    async def subprocess_exec(self, *args, **kwargs):
+        transport, protocol = await super().subprocess_exec(*args, **kwargs)
+        pid = transport.get_pid()
+        transport.terminate = lambda: os.kill(pid, signal.SIGTERM)
+        return transport, protocol
+
+
+@caught_by("process.executable_is_another_than_the_name")
+class IgnoresTheExecutable(Base):
+    async def subprocess_exec(self, *args, executable=None, **kwargs):
+        return await super().subprocess_exec(*args, **kwargs)
+
+
+@caught_by("process.empty_environment")
+class KeepsTheEnvironment(Base):
+    async def subprocess_exec(self, *args, env=None, **kwargs):
+        return await super().subprocess_exec(*args, env=env or None, **kwargs)
+
+
+@caught_by("unix.path_permissions")
+class OpensThePathToAll(Base):
+    async def create_unix_server(self, protocol_factory, path=None, **kwargs):
+        server = await super().create_unix_server(protocol_factory, path, **kwargs)
+        os.chmod(path, 0o777)
+        return server
+
+
+@caught_by("server.reuse_address_is_no_hijacking", "server.two_listeners_eaddrinuse")
+class SharesAddresses(Base):
+    async def create_server(self, *args, **kwargs):
+        return await super().create_server(*args, **{**kwargs, "reuse_port": True})
+
+
+@caught_by("fd.add_reader_terminal")
+class SocketsOnly(Base):
+    def add_reader(self, fd, callback, *args):
+        if os.isatty(fd if isinstance(fd, int) else fd.fileno()):
+            raise OSError("no socket")
+        super().add_reader(fd, callback, *args)
+
+
+@caught_by("core.slow_selector_log")
+class LogsItsWaits(Base):
+    def _run_once(self):
+        began = self.time()
+        super()._run_once()
+        if self.get_debug() and self.time() - began > self.slow_callback_duration:
+            asyncio.log.logger.warning("a turn took %.3f seconds", self.time() - began)
+
+
 # -- sendfile, dns, tls ---------------------------------------------------------------------------
 
 
@@ -866,6 +927,29 @@ class OtherHandshakeError(Base):
             return await super().create_connection(*args, **kwargs)
         except ConnectionAbortedError:
             raise TimeoutError("too slow") from None
+
+
+@caught_by("dns.executor_saturation")
+class LooksUpInThreadsOfItsOwn(Base):
+    def run_in_executor(self, executor, func, *args):
+        if func is socket.getaddrinfo:
+            executor = concurrent.futures.ThreadPoolExecutor(1)
+        return super().run_in_executor(executor, func, *args)
+
+
+@caught_by("tls.peer_not_reading_close", "tls.shutdown_timeout_TimeoutError")
+class WaitsForEveryFarewell(Base):
+    def _make_ssl_transport(self, *args, ssl_shutdown_timeout=None, **kwargs):
+        return super()._make_ssl_transport(*args, ssl_shutdown_timeout=600.0, **kwargs)
+
+
+@caught_by("tls.refcycle_free_failure")
+class HoldsFailedHandshakes(Base):
+    held: object = None
+
+    def _make_ssl_transport(self, rawsock, protocol, sslcontext, *args, **kwargs):
+        self.held = self.held, sslcontext
+        return super()._make_ssl_transport(rawsock, protocol, sslcontext, *args, **kwargs)
 
 
 # -- locks ----------------------------------------------------------------------------------------

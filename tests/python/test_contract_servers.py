@@ -107,14 +107,15 @@ def test_no_address_that_is_here_is_an_error(loop, run):
     they="would share it if `reuse_address` were set",
     evenloop="fails with EADDRINUSE, whether or not",
 )
-def test_two_servers_cannot_share_an_address(loop, run):
+@pytest.mark.parametrize("reuse_address", [None, False, True])
+def test_two_servers_cannot_share_an_address(loop, run, reuse_address):
     """D45 and D46: with errno EADDRINUSE and the address in the text."""
 
     async def main():
-        server = await loop.create_server(Echo, "127.0.0.1", 0)
+        server = await loop.create_server(Echo, "127.0.0.1", 0, reuse_address=reuse_address)
         address = server.sockets[0].getsockname()
         with pytest.raises(OSError) as caught:
-            await loop.create_server(Echo, *address)
+            await loop.create_server(Echo, *address, reuse_address=reuse_address)
         assert caught.value.errno == errno.EADDRINUSE
         assert str(caught.value).startswith(
             f"[Errno {errno.EADDRINUSE}] error while attempting to bind on address {address!r}: "

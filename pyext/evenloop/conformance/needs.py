@@ -48,6 +48,7 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "pty": (lambda: hasattr(os, "openpty"), "this system has no pseudoterminals"),
     "reuse_port": (lambda: hasattr(socket, "SO_REUSEPORT"), "this system has no SO_REUSEPORT"),
     "sendfile": (lambda: hasattr(os, "sendfile"), "this system has no os.sendfile"),
+    "sigbreak": (lambda: hasattr(signal, "SIGBREAK"), "this system has no SIGBREAK"),
     "sigchld": (lambda: hasattr(signal, "SIGCHLD"), "this system has no SIGCHLD"),
     "subinterpreters": (_has_subinterpreters, "this Python has no sub-interpreters"),
     "windows": (lambda: sys.platform == "win32", "only Windows has this"),

@@ -380,3 +380,18 @@ def warn_never_awaited_origin(t: Trial) -> object:
             origin = "Coroutine created at" in text
             return "says where it was created" if origin else "does not say where"
     return "no warning"
+
+
+@area.check(expect=[])
+def slow_selector_log(t: Trial) -> object:
+    """In debug mode waiting is not work: what takes long is a callback, not the system's wait.
+
+    asyncio logged long waits, too, until Python 3.7.
+
+    text: docs, loop.slow_callback_duration
+    """
+    t.loop.set_debug(True)
+    t.loop.slow_callback_duration = 0.05
+    t.loop.call_later(0.2, t.loop.stop)
+    t.loop.run_forever()
+    return [line for line in t.take_log() if "took" in line]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import socket
 import threading
 from typing import Any
@@ -145,6 +146,26 @@ async def lookup_does_not_block_the_loop(t: Trial) -> object:
         answer.set()
         seen = await t.within(lookup)
     return {"loop turned meanwhile": True, "answer": bool(seen)}
+
+
+@area.check(expect={"while it is busy": "waits", "afterwards": True})
+async def executor_saturation(t: Trial) -> object:
+    """A lookup waits for a thread of the default executor, and for nothing else.
+
+    A program that fills its default executor keeps its own lookups from going on.
+
+    spec: docs, loop.set_default_executor; BaseEventLoop.getaddrinfo
+    """
+    release = threading.Event()
+    t.at_end(release.set)
+    t.loop.set_default_executor(concurrent.futures.ThreadPoolExecutor(1))
+    busy = t.loop.run_in_executor(None, release.wait, 8.0)
+    lookup = t.loop.create_task(t.loop.getaddrinfo("127.0.0.1", 80))
+    await t.settle()
+    meanwhile = "done" if lookup.done() else "waits"
+    release.set()
+    await t.within(busy)
+    return {"while it is busy": meanwhile, "afterwards": bool(await t.within(lookup))}
 
 
 async def slow_lookup_began(t: Trial, asked: threading.Event) -> None:

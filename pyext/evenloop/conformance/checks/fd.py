@@ -286,6 +286,26 @@ async def six_hundred_sockets(t: Trial) -> object:
     return {"served": len(seen)}
 
 
+@area.check(expect={"reader": b"typed\n", "writer": True}, needs=("pty",))
+async def add_reader_terminal(t: Trial) -> object:
+    """Both ends of a pseudoterminal can be watched.
+
+    portable: docs, loop.add_reader takes any descriptor that the selector takes; C130
+    """
+    master, slave = os.openpty()
+    t.at_end(os.close, master)
+    t.at_end(os.close, slave)
+    typed, writable = t.loop.create_future(), t.loop.create_future()
+    t.loop.add_reader(slave, lambda: typed.done() or typed.set_result(os.read(slave, 100)))
+    t.loop.add_writer(master, lambda: writable.done() or writable.set_result(True))
+    can_write = await t.within(writable)
+    t.loop.remove_writer(master)
+    os.write(master, b"typed\n")
+    seen = {"reader": await t.within(typed), "writer": can_write}
+    t.loop.remove_reader(slave)
+    return seen
+
+
 # -- pieces ----------------------------------------------------------------------------------------
 
 

@@ -310,3 +310,56 @@ async def drain(t: Trial, file: Any, size: int) -> bytes:
     thread = t.in_thread(read)
     await t.until(lambda: not thread.is_alive(), 3.0)
     return bytes(data)
+
+
+@area.check(
+    expect={"before": b"", "afterwards": b"unread", "end": "connection_lost(None)"},
+    needs=("posix",),
+)
+async def named_fifo_unread_data(t: Trial) -> object:
+    """What a writer has left in a named pipe is still there when the writer has gone.
+
+    portable: docs, loop.connect_read_pipe; macOS may report the end of file too soon
+    """
+    path = t.path / "fifo"
+    os.mkfifo(path)
+    reading = t.closing(os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", 0))
+    with path.open("wb", 0) as writing:
+        transport, protocol = await t.loop.connect_read_pipe(Recorder, reading)
+        transport.pause_reading()
+        writing.write(b"unread")
+    await t.settle()
+    before = bytes(protocol.data)
+    transport.resume_reading()
+    data = await t.within(protocol.received(6))
+    await t.within(protocol.lost)
+    return {"before": before, "afterwards": data, "end": protocol.calls[-1]}
+
+
+@area.check(expect={"read": "typed", "exit code": 0}, needs=("pty",))
+def terminal_of_a_program(t: Trial) -> object:
+    """A program whose standard input is a terminal reads a line of it through connect_read_pipe.
+
+    portable: docs, loop.connect_read_pipe; C026
+    """
+    t.new_loop().close()  # a factory that raises says so here
+    master, slave = os.openpty()
+    t.at_end(os.close, master)
+    process = t.spawn_python(
+        """
+        import asyncio, sys
+        async def main():
+            loop = asyncio.get_running_loop()
+            reader = asyncio.StreamReader()
+            await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+            print((await reader.readline()).decode().strip(), flush=True)
+        loop = new_loop()
+        loop.run_until_complete(main())
+        loop.close()
+        """,
+        stdin=slave,
+    )
+    os.close(slave)
+    os.write(master, b"typed\n")
+    out, _ = process.communicate(timeout=8 * t.scale)
+    return {"read": out.decode().strip(), "exit code": process.returncode}

@@ -267,6 +267,21 @@ async def two_listeners_eaddrinuse(t: Trial) -> object:
     return outcome.get("errno") if isinstance(outcome, dict) else "two listen"
 
 
+@area.check(expect={"default": "EADDRINUSE", "reuse_address=True": "EADDRINUSE"})
+async def reuse_address_is_no_hijacking(t: Trial) -> object:
+    """Nobody takes the address of a server that serves, with reuse_address=True either.
+
+    portable: SO_REUSEADDR on Windows would let the second one take the first one's place
+    """
+    server, address = await t.serve(reuse_address=True)
+    seen = {}
+    for name, more in (("default", {}), ("reuse_address=True", {"reuse_address": True})):
+        outcome = await t.outcome_of(t.loop.create_server(Recorder, *address, **more))
+        seen[name] = outcome.get("errno") if isinstance(outcome, dict) else "two listen"
+    server.close()
+    return seen
+
+
 @area.check(expect=b"hello")
 async def reuse_rebind_time_wait(t: Trial) -> object:
     """A server can be started again on its address while old connections are in TIME_WAIT.

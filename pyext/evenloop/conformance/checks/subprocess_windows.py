@@ -162,3 +162,31 @@ async def environment_is_replaced(t: Trial) -> object:
     )
     out, _ = await t.within(process.communicate(), 8.0)
     return {"environment": out.decode()}
+
+
+@area.check(expect={"arrived, or was refused": True}, needs=WINDOWS)
+async def send_signal_ctrl_break(t: Trial) -> object:
+    """send_signal(CTRL_BREAK_EVENT) reaches a child, or raises OSError and leaves it alone.
+
+    Whether it arrives is a matter of the console; the note says what happened.
+
+    spec: docs, subprocess.Popen.send_signal
+    """
+    number: Any = getattr(signal, "CTRL_BREAK_EVENT")  # noqa: B009 - only Windows has it
+    process = await asyncio.create_subprocess_exec(
+        *program("print('up', flush=True)", "sys.stdin.read()", "sys.exit(7)"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP"),  # noqa: B009
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    await t.within(process.stdout.readline(), 8.0)
+    sent = t.outcome(process.send_signal, number)
+    if sent is not None:
+        process.stdin.close()
+    code = await t.within(process.wait(), 8.0)
+    t.note("CTRL_BREAK_EVENT", {"send_signal": sent, "exit code": code})
+    arrived = sent is None and isinstance(code, int) and code not in (0, 7)
+    refused = isinstance(sent, dict) and sent["type"] in ("OSError", "PermissionError")
+    return {"arrived, or was refused": arrived or (refused and code == 7)}

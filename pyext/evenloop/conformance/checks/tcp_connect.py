@@ -440,9 +440,9 @@ def two_loops_same_socket(t: Trial) -> object:
     return seen
 
 
-@area.check(expect={"type names": True, "errno names": True})
+@area.check(expect={"type names": True, "errno names": True, "sending": True})
 async def errno_names(t: Trial) -> object:
-    """Errors of connecting, binding and receiving carry the errno of the errno module.
+    """Errors of connecting, binding, receiving and sending carry the errno of the errno module.
 
     portable: Windows' own numbers (WinError 1225, 64, 995, 1236) have no errno of that meaning
     """
@@ -452,6 +452,7 @@ async def errno_names(t: Trial) -> object:
     _, protocol, peer = await t.connect()
     t.reset(peer)
     reset = await t.within(protocol.lost, 2.0)
+    sent = await _error(_send_until_it_fails(t))
     errors = (
         (refused, ConnectionRefusedError, errno.ECONNREFUSED),
         (in_use, OSError, errno.EADDRINUSE),
@@ -462,7 +463,23 @@ async def errno_names(t: Trial) -> object:
         or [t.canon.value(error) for error, _, _ in errors],
         "errno names": all(getattr(error, "errno", None) == number for error, _, number in errors)
         or [getattr(error, "errno", None) for error, _, _ in errors],
+        "sending": (isinstance(sent, ConnectionError) and errno.errorcode.get(sent.errno or 0))
+        in ("ECONNRESET", "EPIPE", "WSAECONNRESET")
+        or t.canon.value(sent),
     }
+
+
+async def _send_until_it_fails(t: Trial) -> object:
+    """Send to a peer that has reset the connection; which of its two errors comes first is open."""
+    ours, peer = t.tcp_pair()
+    t.reset(peer)
+    return await t.within(_send_for_ever(t, ours), 2.0)
+
+
+async def _send_for_ever(t: Trial, sock: socket.socket) -> None:
+    while True:
+        await t.loop.sock_sendall(sock, b"x")
+        await asyncio.sleep(0)
 
 
 async def _error(awaitable: Any) -> Any:

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import socket
 import threading
 import time
 from typing import Any
+from unittest import mock
 
 from ..check import Area
 from ..trial import NotApplicable, Trial
@@ -465,3 +467,37 @@ def subinterpreter_own_loop(t: Trial) -> object:
     run(name, source)
     interpreters.destroy(name)
     return target.read_text()
+
+
+@area.check(expect={"rests": True, "woken": True})
+def self_wakeup_survives_socketpair_loss(t: Trial) -> object:
+    """A loop whose own pair of sockets is torn down still rests, and can still be woken.
+
+    Windows ends such a connection on loopback when the machine sleeps; the stock loops then spin
+    for ever. A loop that wakes itself by other means has nothing to lose.
+
+    portable: gh-156333, gh-156344; D16, C024
+    """
+    pairs: list[tuple[socket.socket, socket.socket]] = []
+    make = socket.socketpair
+
+    def remembered(*args: Any, **kwargs: Any) -> tuple[socket.socket, socket.socket]:
+        pairs.append(make(*args, **kwargs))
+        return pairs[-1]
+
+    with mock.patch.object(socket, "socketpair", remembered):
+        loop = t.loop
+
+    async def main() -> object:
+        for _, ours in pairs:
+            ours.shutdown(socket.SHUT_WR)
+        await asyncio.sleep(0.05)
+        began = time.process_time()
+        await asyncio.sleep(0.3)
+        spent = time.process_time() - began
+        woken = asyncio.Event()
+        t.in_thread(loop.call_soon_threadsafe, woken.set)
+        t.note("seconds of CPU time while it rested for 0.3", spent)
+        return {"rests": spent < 0.04, "woken": await t.within(woken.wait(), 2.0)}
+
+    return t.run(main())

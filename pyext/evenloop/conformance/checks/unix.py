@@ -303,6 +303,20 @@ async def path_is_a_socket_file(t: Trial) -> object:
     return {"is a socket": stat.S_ISSOCK(os.lstat(t.path / "s").st_mode)}
 
 
+@area.check(expect={"mode": "0o700"}, needs=("posix",))
+async def path_permissions(t: Trial) -> object:
+    """The path of a server has the permissions that the umask leaves: who may not write is out.
+
+    spec: unix(7); umask(2)
+    """
+    before = os.umask(0o077)
+    try:
+        await serve(t, t.path / "s")
+    finally:
+        os.umask(before)
+    return {"mode": oct(stat.S_IMODE(os.lstat(t.path / "s").st_mode))}
+
+
 # -- pieces ----------------------------------------------------------------------------------------
 
 
