@@ -69,7 +69,10 @@ def test_odd_but_legal_delays_are_accepted(loop, delay):
     done = loop.create_future()
     loop.call_later(0.002, done.set_result, None)
     loop.run_until_complete(done)
-    assert ran == ([1] if delay <= 0 else [])
+    if delay <= 0:
+        assert ran == [1]
+    else:  # True is a second: a busy machine may have taken it
+        assert ran == [] or loop.time() >= handle.when()
     handle.cancel()
 
 

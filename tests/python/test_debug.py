@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import re
 import socket
 import sys
 import threading
@@ -49,14 +50,15 @@ def test_slow_callback_is_logged_with_its_handle(loop, caplog):
     loop.slow_callback_duration = 0.01
     with caplog.at_level(logging.WARNING, "asyncio"):
         loop.call_soon(spin, 0.02)
-        loop.call_soon(int)
         loop.call_soon(loop.stop)
         loop.run_forever()
-    (record,) = caplog.records
-    text = record.getMessage()
+    # On a busy machine loop.stop may be slow as well, and spin slower than it wanted to be.
+    texts = [record.getMessage() for record in caplog.records]
+    (text,) = [text for text in texts if "spin" in text]
     assert text.startswith("Executing <Handle spin(0.02) at ")
-    assert " took 0.0" in text
-    assert text.endswith(" seconds")
+    said = re.search(r" took (\d+\.\d{3}) seconds$", text)
+    assert said is not None
+    assert float(said[1]) >= 0.02
 
 
 def test_slow_timer_and_reader_are_logged(loop, run, caplog):
