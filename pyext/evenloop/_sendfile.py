@@ -66,7 +66,8 @@ def _read_at(fileno: int, offset: int, size: int) -> bytes:
 async def sock_sendfile(loop: Any, sock: Any, file: Any, offset: int, count: int | None) -> int:
     """Send a file from `offset` on, `count` bytes or all; return how many bytes were sent.
 
-    The file's position is then offset + sent, also after an error or a cancellation.
+    The file's position is then offset + sent, also after an error or a cancellation, and where it
+    was if nothing was sent.
     """
     loop._check_closed()
     if isinstance(sock, TransportSocket):
@@ -77,6 +78,7 @@ async def sock_sendfile(loop: Any, sock: Any, file: Any, offset: int, count: int
     if not stat.S_ISREG(status.st_mode):
         raise SendfileNotAvailableError("os.sendfile call failed")
     sent = 0
+    position = os.lseek(fileno, 0, os.SEEK_CUR)
     try:
         while True:
             left = count - sent if count else PIECE_SIZE
@@ -91,4 +93,4 @@ async def sock_sendfile(loop: Any, sock: Any, file: Any, offset: int, count: int
             raise ConnectionError("socket is not connected", errno.ENOTCONN) from exc
         raise
     finally:
-        os.lseek(fileno, offset + sent, os.SEEK_SET)
+        os.lseek(fileno, offset + sent if sent else position, os.SEEK_SET)

@@ -7,10 +7,12 @@ Nothing here imports evenloop._core: the extension module imports this one.
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import selectors
 import sys
 import threading
+import types
 from asyncio import base_events, format_helpers, selector_events
 from asyncio.log import logger
 from collections.abc import Iterator, Mapping
@@ -87,15 +89,26 @@ def protocol_callback_failed(
     loop: Any, protocol: Any, name: str, args: tuple[Any, ...], exception: BaseException
 ) -> None:
     """Report an exception of protocol.name(*args) as that of an ordinary callback."""
-    callback = getattr(protocol, name, None)
-    if callback is None:  # that is what the exception says
-        # asyncio calls connection_lost from a method of its transport; the others are callbacks.
-        caller = " _SelectorTransport._call_connection_lost()" if name == "connection_lost" else ""
-        loop.call_exception_handler(
-            {"message": f"Exception in callback{caller}", "exception": exception}
-        )
-        return
-    callback_failed(loop, asyncio.Handle(callback, args, loop), exception)
+    callback_failed(loop, asyncio.Handle(getattr(protocol, name), args, loop), exception)
+
+
+@functools.cache
+def _method_named(qualname: str) -> Any:
+    """Return a function that stands for a method of asyncio's in reports; it is never called."""
+
+    def method(transport: Any, *args: Any) -> None:
+        raise NotImplementedError
+
+    method.__qualname__ = qualname
+    return method
+
+
+def method_failed(
+    loop: Any, transport: Any, qualname: str, args: tuple[Any, ...], exception: BaseException
+) -> None:
+    """Report an exception that leaves what is a method of a transport's class in asyncio."""
+    method = types.MethodType(_method_named(qualname), transport)
+    callback_failed(loop, asyncio.Handle(method, args, loop), exception)
 
 
 def protocol_callback_ran(

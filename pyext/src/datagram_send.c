@@ -94,7 +94,8 @@ int ev_datagram_on_send(el_datagram_t *datagram, const void *base, size_t size, 
             PyObject *name = self->state->str_error_received;
             PyObject *told = ev_datagram_call(self, name, exc, NULL);
             if (told == NULL) {
-                ev_datagram_report_callback(self, name, exc, NULL);
+                ev_endpoint_method_failed(EV_ENDPOINT(self), self->loop,
+                                          "_SelectorDatagramTransport._sendto_ready", NULL);
             }
             Py_XDECREF(told);
             Py_DECREF(exc);
@@ -113,7 +114,6 @@ void ev_datagram_on_release(el_datagram_t *datagram, void *route) {
 }
 
 void ev_datagram_on_error(el_datagram_t *datagram, el_direction_t direction, el_reason_t reason) {
-    (void)direction;
     ev_datagram_t *self = ev_datagram_of(datagram);
     ev_endpoint_enter(EV_ENDPOINT(self));
     PyObject *name = self->state->str_error_received;
@@ -122,7 +122,10 @@ void ev_datagram_on_error(el_datagram_t *datagram, el_direction_t direction, el_
     if (exc == NULL) {
         ev_endpoint_fatal(EV_ENDPOINT(self), "Fatal error on datagram transport");
     } else if (result == NULL) {
-        ev_datagram_report_callback(self, name, exc, NULL);
+        ev_endpoint_method_failed(EV_ENDPOINT(self), self->loop,
+                                  direction == EL_READ ? "_SelectorDatagramTransport._read_ready"
+                                                       : "_SelectorDatagramTransport._sendto_ready",
+                                  NULL);
     }
     Py_XDECREF(result);
     Py_XDECREF(exc);

@@ -79,14 +79,6 @@ PyObject *ev_datagram_call(ev_datagram_t *self, PyObject *name, PyObject *first,
     return result;
 }
 
-void ev_datagram_report_callback(ev_datagram_t *self, PyObject *name, PyObject *first,
-                                 PyObject *second) {
-    if (!ev_loop_take_exit(self->loop)) {
-        tell_python(self, "protocol_callback_failed", name, first, second,
-                    PyErr_GetRaisedException());
-    }
-}
-
 /* What it does as an endpoint ------------------------------------------------------------------ */
 
 static ev_datagram_t *of(ev_endpoint_t *endpoint) {
@@ -131,7 +123,10 @@ static PyObject *call(ev_endpoint_t *self, PyObject *name, PyObject *arg) {
 }
 
 static void report_callback(ev_endpoint_t *self, PyObject *name, PyObject *arg) {
-    ev_datagram_report_callback(of(self), name, arg, NULL);
+    if (!ev_loop_take_exit(self->loop)) {
+        tell_python(of(self), "protocol_callback_failed", name, arg, NULL,
+                    PyErr_GetRaisedException());
+    }
 }
 
 static void fatal(ev_endpoint_t *self, PyObject *exc, const char *message) {
@@ -193,7 +188,8 @@ static void on_received(el_datagram_t *datagram, const void *base, size_t size,
     } else {
         PyObject *result = ev_datagram_call(self, name, bytes, address);
         if (result == NULL) {
-            ev_datagram_report_callback(self, name, bytes, address);
+            ev_endpoint_method_failed(EV_ENDPOINT(self), loop,
+                                      "_SelectorDatagramTransport._read_ready", NULL);
         }
         Py_XDECREF(result);
         ev_bytes_small_done(loop, bytes, size);
@@ -209,17 +205,19 @@ static void on_drained(el_datagram_t *datagram) {
     ev_endpoint_leave(EV_ENDPOINT(self));
 }
 
+/* asyncio's name for the last callback of an endpoint. */
+#define END_METHOD "_SelectorTransport._call_connection_lost"
+
 /* Closes the socket and lets go of everybody, in asyncio's order. The caller keeps the loop. */
-static void finish(ev_datagram_t *self, ev_loop_t *loop) {
+static void finish(ev_datagram_t *self, ev_loop_t *loop, PyObject *exc) {
     PyObject *sock = self->owner;
     self->owner = NULL;
     /* A number that is another's by now is not this object's to close. */
     PyObject *closed = self->datagram.fd == ES_SOCK_INVALID
                            ? PyObject_CallMethod(sock, "detach", NULL)
                            : PyObject_CallMethodNoArgs(sock, self->state->str_close);
-    if (closed == NULL && !ev_loop_take_exit(loop)) {
-        ev_loop_report(loop, "Exception in callback _SelectorTransport._call_connection_lost()",
-                       NULL);
+    if (closed == NULL) {
+        ev_endpoint_method_failed(EV_ENDPOINT(self), loop, END_METHOD, exc);
     }
     Py_XDECREF(closed);
     Py_DECREF(sock);
@@ -234,14 +232,14 @@ static void on_lost(el_datagram_t *datagram, el_reason_t reason) {
     PyObject *name = self->state->str_connection_lost;
     PyObject *exc = Py_NewRef(self->lost_exc == NULL ? Py_None : self->lost_exc);
     PyObject *result = ev_datagram_call(self, name, exc, NULL);
+    ev_loop_t *loop = (ev_loop_t *)Py_NewRef((PyObject *)self->loop);
     if (result == NULL) {
-        ev_datagram_report_callback(self, name, exc, NULL);
+        ev_endpoint_method_failed(EV_ENDPOINT(self), loop, END_METHOD, exc);
     }
     Py_XDECREF(result);
-    Py_DECREF(exc);
     Py_CLEAR(self->lost_exc);
-    ev_loop_t *loop = (ev_loop_t *)Py_NewRef((PyObject *)self->loop);
-    finish(self, loop);
+    finish(self, loop, exc);
+    Py_DECREF(exc);
     ev_member_leave(&self->member);
     /* lost is the last upcall: the engine does not touch the endpoint again. */
     Py_DECREF(self);

@@ -46,9 +46,6 @@ static inline ev_datagram_t *ev_datagram_of(el_datagram_t *datagram) {
 /* Calls protocol.name(first, second) in the endpoint's context, or as it is when a context of ours
  * is entered already; arguments may be NULL from the end. */
 PyObject *ev_datagram_call(ev_datagram_t *self, PyObject *name, PyObject *first, PyObject *second);
-/* The current exception, as that of an ordinary callback. Takes it. */
-void ev_datagram_report_callback(ev_datagram_t *self, PyObject *name, PyObject *first,
-                                 PyObject *second);
 /* datagram_send.c */
 PyObject *ev_datagram_sendto(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                              PyObject *keywords);

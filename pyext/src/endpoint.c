@@ -194,6 +194,29 @@ void ev_endpoint_report(ev_endpoint_t *self, const char *message) {
     Py_XDECREF(extra);
 }
 
+void ev_endpoint_method_failed(ev_endpoint_t *self, ev_loop_t *loop, const char *qualname,
+                               PyObject *arg) {
+    if (ev_loop_take_exit(loop)) {
+        return;
+    }
+    PyObject *exc = PyErr_GetRaisedException();
+    PyObject *handled = PyErr_GetHandledException();
+    PyErr_SetHandledException(exc); /* the handler may look at sys.exc_info() */
+    PyObject *args = arg == NULL ? PyTuple_New(0) : PyTuple_Pack(1, arg);
+    PyObject *told = args == NULL ? NULL
+                                  : PyObject_CallMethod(self->state->python, "method_failed",
+                                                        "OOsOO", (PyObject *)loop, (PyObject *)self,
+                                                        qualname, args, exc);
+    PyErr_SetHandledException(handled);
+    Py_XDECREF(handled);
+    if (told == NULL) {
+        ev_loop_exit(loop);
+    }
+    Py_XDECREF(told);
+    Py_XDECREF(args);
+    Py_DECREF(exc);
+}
+
 void ev_endpoint_notify(ev_endpoint_t *self, PyObject *name, const char *message) {
     bool in_call = self->in_call; /* the protocol may write in turn */
     ev_endpoint_enter(self);

@@ -113,6 +113,10 @@ void ev_endpoint_fatal(ev_endpoint_t *self, const char *message);
 void ev_endpoint_notify(ev_endpoint_t *self, PyObject *name, const char *message);
 /* Hands the current exception to the loop's handler with transport and protocol. Takes it. */
 void ev_endpoint_report(ev_endpoint_t *self, const char *message);
+/* The current exception, as that of a callback of the loop which in asyncio is this method of the
+ * transport's class, called with `arg` or, if that is NULL, with nothing. Takes it. */
+void ev_endpoint_method_failed(ev_endpoint_t *self, ev_loop_t *loop, const char *qualname,
+                               PyObject *arg);
 /* RuntimeError('Event loop is closed') when the engine is gone although the transport is open. 0
  * or -1. */
 int ev_endpoint_check_open(ev_endpoint_t *self);

@@ -167,7 +167,8 @@ static void deliver(ev_transport_t *self, PyObject *bytes) {
     if (result != NULL) {
         Py_DECREF(result);
     } else if (self->kind == EV_TRANSPORT_READ_PIPE) {
-        ev_transport_report_callback(self, self->state->str_data_received, bytes);
+        ev_endpoint_method_failed(EV_ENDPOINT(self), self->loop,
+                                  "_UnixReadPipeTransport._read_ready", NULL);
     } else {
         ev_endpoint_fatal(EV_ENDPOINT(self), "Fatal error: protocol.data_received() call failed.");
     }
@@ -419,37 +420,38 @@ static PyObject *let_go(ev_transport_t *self, PyObject *owner) {
     return PyObject_CallMethodNoArgs(owner, self->state->str_close);
 }
 
-const char *ev_transport_end_failed(const ev_transport_t *self) {
+/* asyncio's name for the last callback of such a transport. */
+static const char *end_method(const ev_transport_t *self) {
     switch ((ev_transport_kind_t)self->kind) {
     case EV_TRANSPORT_READ_PIPE:
-        return "Exception in callback _UnixReadPipeTransport._call_connection_lost()";
+        return "_UnixReadPipeTransport._call_connection_lost";
     case EV_TRANSPORT_WRITE_PIPE:
-        return "Exception in callback _UnixWritePipeTransport._call_connection_lost()";
+        return "_UnixWritePipeTransport._call_connection_lost";
     case EV_TRANSPORT_DUPLEX_PIPE:
-        return "Exception in callback _ProactorBasePipeTransport._call_connection_lost()";
+        return "_ProactorBasePipeTransport._call_connection_lost";
     case EV_TRANSPORT_SOCKET:
     default:
-        return "Exception in callback _SelectorTransport._call_connection_lost()";
+        return "_SelectorSocketTransport._call_connection_lost";
     }
 }
 
 /* Closes the descriptor and lets go of everybody, in asyncio's order. The caller keeps the loop. */
-static void finish(ev_transport_t *self, ev_loop_t *loop) {
+static void finish(ev_transport_t *self, ev_loop_t *loop, PyObject *exc) {
     PyObject *owner = self->owner;
     PyObject *server = self->server;
     self->owner = NULL;
     self->server = NULL;
     PyObject *closed = let_go(self, owner);
-    if (closed == NULL && !ev_loop_take_exit(loop)) {
-        ev_loop_report(loop, ev_transport_end_failed(self), NULL);
+    if (closed == NULL) {
+        ev_endpoint_method_failed(EV_ENDPOINT(self), loop, end_method(self), exc);
     }
     Py_XDECREF(closed);
     Py_XDECREF(owner);
     ev_endpoint_forget(EV_ENDPOINT(self));
     if (server != NULL) {
         PyObject *detached = ev_server_detach(server, (PyObject *)self);
-        if (detached == NULL && !ev_loop_take_exit(loop)) {
-            ev_loop_report(loop, ev_transport_end_failed(self), NULL);
+        if (detached == NULL) {
+            ev_endpoint_method_failed(EV_ENDPOINT(self), loop, end_method(self), exc);
         }
         Py_XDECREF(detached);
         Py_DECREF(server);
@@ -462,14 +464,14 @@ static void on_lost(el_stream_t *stream, el_reason_t reason) {
     self->open = false;
     PyObject *exc = lost_exception(self, reason);
     PyObject *result = call_protocol(self, self->state->str_connection_lost, exc);
+    ev_loop_t *loop = (ev_loop_t *)Py_NewRef((PyObject *)self->loop);
     if (result == NULL) {
-        ev_transport_report_callback(self, self->state->str_connection_lost, exc);
+        ev_endpoint_method_failed(EV_ENDPOINT(self), loop, end_method(self), exc);
     }
     Py_XDECREF(result);
-    Py_DECREF(exc);
     Py_CLEAR(self->lost_exc);
-    ev_loop_t *loop = (ev_loop_t *)Py_NewRef((PyObject *)self->loop);
-    finish(self, loop);
+    finish(self, loop, exc);
+    Py_DECREF(exc);
     ev_transport_empty_waiter_lost(self);
     ev_member_leave(&self->member);
     /* lost is the last upcall: the engine does not touch the stream again. */

@@ -82,8 +82,6 @@ const char *ev_transport_write_error(const ev_transport_t *self);
 int ev_transport_set_protocol(ev_transport_t *self, PyObject *protocol);
 /* asyncio's _fatal_error. Never raises. */
 void ev_transport_fatal(ev_transport_t *self, PyObject *exc, const char *message);
-/* asyncio's words for an exception that leaves the last callback of a transport. */
-const char *ev_transport_end_failed(const ev_transport_t *self);
 /* The current exception, as that of an ordinary callback `protocol.name(arg)`. Takes it. */
 void ev_transport_report_callback(ev_transport_t *self, PyObject *name, PyObject *arg);
 /* Debug mode: protocol.name(arg) has returned; a warning if it took long. */

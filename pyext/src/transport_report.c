@@ -60,8 +60,7 @@ void ev_transport_report_callback(ev_transport_t *self, PyObject *name, PyObject
         /* Without the method, and so the handle, there is no more to say than that. */
         PyErr_Clear();
         PyErr_SetRaisedException(exc);
-        bool last = name == self->state->str_connection_lost;
-        ev_loop_report(loop, last ? ev_transport_end_failed(self) : "Exception in callback", NULL);
+        ev_loop_report(loop, "Exception in callback", NULL);
         return;
     }
     PyObject *reported = PyObject_CallMethod(self->state->python, "callback_failed", "OOO",

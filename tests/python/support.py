@@ -12,6 +12,7 @@ import ctypes
 import importlib
 import os
 import pathlib
+import re
 import socket
 import subprocess
 import sys
@@ -270,6 +271,16 @@ async def transport_and_socket(
 def protocol_lost(protocol: Any) -> bool:
     lost = getattr(protocol, "lost", None)
     return lost is not None and lost.done()
+
+
+def names_callback(context: dict[str, Any], name: str) -> bool:
+    """Whether the exception handler was told of an exception in what asyncio runs under this name.
+
+    With the callback's arguments or, from Python 3.13 on, without them.
+    """
+    return set(context) == {"message", "exception", "handle"} and bool(
+        re.fullmatch(rf"Exception in callback {re.escape(name)}\(.*\)", context["message"])
+    )
 
 
 async def drain_callbacks(turns: int = 3) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from datagrams import LOCAL, Recorder, endpoint, plain_socket
 from differences import LINUX, PROACTOR, SELECTOR, differs
-from support import drain_callbacks
+from support import drain_callbacks, names_callback
 
 Run = Callable[..., Any]
 
@@ -370,8 +370,27 @@ def test_an_exception_in_datagram_received_is_a_callbacks(
                 assert not transport.is_closing()
         assert [str(context["exception"]) for context in errors] == ["one", "two"]
         for context in errors:
-            assert context["message"].startswith("Exception in callback")
-            assert "handle" in context
+            assert names_callback(context, "_SelectorDatagramTransport._read_ready")
+        errors.clear()
+
+    run(main())
+
+
+def test_an_exception_in_connection_lost_is_reported(run: Run, errors: Any) -> None:
+    """Contract point 24, row C204."""
+
+    class Raises(Recorder):
+        def connection_lost(self, exc: BaseException | None) -> None:
+            super().connection_lost(exc)
+            raise ValueError("lost")
+
+    async def main() -> None:
+        async with endpoint(Raises, local_addr=LOCAL) as (transport, protocol):
+            transport.close()
+            assert await protocol.lost is None
+            await drain_callbacks()
+        (context,) = errors
+        assert names_callback(context, "_SelectorTransport._call_connection_lost")
         errors.clear()
 
     run(main())

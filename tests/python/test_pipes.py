@@ -165,6 +165,32 @@ def test_eof_received_that_raises_is_reported_and_the_pipe_ends(loop, run, error
     errors.clear()
 
 
+@pytest.mark.parametrize("end", ["Read", "Write"])
+def test_connection_lost_that_raises_is_reported_and_the_pipe_closed(loop, run, errors, end):
+    """Contract point 24, row C204."""
+
+    class Protocol(Recorder):
+        def connection_lost(self, exc):
+            super().connection_lost(exc)
+            raise LookupError("lost")
+
+    async def main():
+        reading, writing = files()
+        connect = reader_of(reading, Protocol) if end == "Read" else writer_of(writing, Protocol)
+        transport, protocol = await connect
+        transport.close()
+        assert await protocol.lost is None
+        await support.drain_callbacks()
+        assert (reading if end == "Read" else writing).closed
+        reading.close()
+        writing.close()
+
+    run(main())
+    (context,) = errors
+    assert support.names_callback(context, f"_Unix{end}PipeTransport._call_connection_lost")
+    errors.clear()
+
+
 def test_data_received_that_raises_is_reported_and_the_pipe_goes_on(loop, run, errors):
     class Protocol(Recorder):
         def data_received(self, data):
@@ -185,7 +211,9 @@ def test_data_received_that_raises_is_reported_and_the_pipe_goes_on(loop, run, e
         assert await protocol.lost is None
 
     run(main())
-    assert [type(context["exception"]) for context in errors] == [LookupError]
+    (context,) = errors
+    assert type(context["exception"]) is LookupError
+    assert support.names_callback(context, "_UnixReadPipeTransport._read_ready")
     errors.clear()
 
 

@@ -95,7 +95,7 @@ def test_connection_lost_that_raises_is_reported_and_the_socket_closed(loop, run
             assert transport.get_extra_info("socket").fileno() == -1
             (context,) = errors
             assert set(context) == {"message", "exception", "handle"}
-            assert context["message"].startswith("Exception in callback ")
+            assert support.names_callback(context, "_SelectorSocketTransport._call_connection_lost")
             assert type(context["exception"]) is ZeroDivisionError
             errors.clear()
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Every row of the list of what users of event loops ran into is named by a test that holds it.
+"""Every row of the list of what users of event loops ran into is named by a test that holds it, and
+so is every point of asyncio's contract that is not obvious.
 
-The rows are numbered C001 and up; a test names the rows that it proves in its docstring. A row that
-no program can observe is listed here, with the reason.
+The rows are numbered C001 and up, the points 1 to 48; a test names what it proves in its docstring.
+A row that no program can observe is listed here, with the reason.
 """
 
 from __future__ import annotations
@@ -37,23 +38,32 @@ UNOBSERVABLE = {
 }
 
 
+CONTRACT_POINTS = range(1, 49)
+
+
 def rows():
     return {
         f"C{number:03d}" for first, last in SECTIONS.values() for number in range(first, last + 1)
     }
 
 
-def named():
-    """The rows that tests name, each with the names of its tests."""
-    found: dict[str, list[str]] = {}
+def docstrings():
+    """The name and the docstring of each test."""
     for path in sorted(HERE.glob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 continue
             if not node.name.startswith("test_"):
                 continue
-            for row in re.findall(r"\bC\d{3}\b", ast.get_docstring(node) or ""):
-                found.setdefault(row, []).append(f"{path.name}::{node.name}")
+            yield f"{path.name}::{node.name}", ast.get_docstring(node) or ""
+
+
+def named():
+    """The rows that tests name, each with the names of its tests."""
+    found: dict[str, list[str]] = {}
+    for test, text in docstrings():
+        for row in re.findall(r"\bC\d{3}\b", text):
+            found.setdefault(row, []).append(test)
     return found
 
 
@@ -70,3 +80,12 @@ def test_reasons_are_for_rows_without_a_test():
 def test_tests_name_only_rows_that_exist():
     unknown = {row: tests for row, tests in named().items() if row not in rows()}
     assert unknown == {}
+
+
+def test_every_point_of_the_contract_has_a_test():
+    points = set()
+    for _, text in docstrings():
+        for numbers in re.findall(r"\b(?i:points?) ((?:\d+(?:, | and )?)+)", text):
+            points.update(int(number) for number in re.findall(r"\d+", numbers))
+    missing = set(CONTRACT_POINTS) - points
+    assert missing == set(), f"no test's docstring names the points {sorted(missing)}"

@@ -158,6 +158,21 @@ def test_nothing_to_send(run: Run, way: Way) -> None:
     run(main())
 
 
+def test_position_stays_where_it_was_if_nothing_is_sent(run: Run) -> None:
+    """D70, contract point 38: sendfile(2) does not move it, and neither does Windows' leaf."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        ours, peer = support.tcp_pair()
+        with ours, peer, data_file() as file:
+            file.seek(5)
+            sent = await loop.sock_sendfile(ours, file, len(DATA) + 100, fallback=False)
+            assert sent == 0
+            assert file.tell() == 5
+
+    run(main())
+
+
 @each_way
 def test_a_slow_receiver_gets_everything(run: Run, way: Way) -> None:
     data = DATA * 16
@@ -474,7 +489,7 @@ def test_files_of_more_than_two_gibibytes(run: Run, monkeypatch: pytest.MonkeyPa
         assert sent == left
         assert [offset - start for offset, _ in reads[:-1]] == [i << 30 for i in range(5)]
         assert max(size for _, size in reads) == module.PIECE_SIZE
-        assert positions == [start + left]
+        assert positions == [0, start + left]  # asked for, and set
 
     run(main())
 
@@ -483,7 +498,7 @@ def test_files_of_more_than_two_gibibytes(run: Run, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("answers", "kind", "position"),
     [
-        ((ConnectionResetError,), asyncio.SendfileNotAvailableError, 3),
+        ((ConnectionResetError,), asyncio.SendfileNotAvailableError, 0),
         ((10, ConnectionResetError), ConnectionResetError, 13),
         ((10, ConnectionAbortedError), ConnectionResetError, 13),
         ((10, BrokenPipeError), BrokenPipeError, 13),
