@@ -56,6 +56,17 @@ async def turns(count: int = 6) -> None:
         await asyncio.sleep(0)
 
 
+async def delivered(stage: Stage) -> None:
+    """Returns when the loop has told what has come before: what comes later to others is told."""
+    for _ in range(2):  # of one look at the sockets the order is anybody's
+        ours, peer = stage.pair(b"")
+        heard = stage.loop.create_task(stage.loop.sock_recv(ours, 1))
+        await turns(2)
+        peer.send(b"x")
+        await heard
+    await turns()
+
+
 def one_turn(loop: Any) -> None:
     loop.call_soon(loop.stop)
     loop.run_forever()
@@ -449,10 +460,10 @@ def conversation(make: Callable[[], Any], data: bytes = b"hello") -> Row:
             protocol = make()
             transport, _ = await stage.loop.create_connection(lambda: protocol, sock=ours)
             peer.send(data)
-            await asyncio.sleep(0.01)
+            await delivered(stage)
             with contextlib.suppress(OSError):
                 peer.shutdown(socket.SHUT_WR)
-            await asyncio.sleep(0.01)
+            await delivered(stage)
             closing = transport.is_closing()
             transport.abort()
             await turns()
@@ -490,7 +501,7 @@ def accepted(factory: Callable[..., Any]) -> Row:
         async def accept() -> Any:
             server = await stage.loop.create_server(factory, "127.0.0.1", 0)
             stage.kept(socket.create_connection(server.sockets[0].getsockname()))
-            await asyncio.sleep(0.01)
+            await delivered(stage)
             serving = server.is_serving()
             server.close()
             return serving
@@ -519,7 +530,7 @@ def replaced(make: Callable[..., Any]) -> Row:
             transport, old = await stage.loop.create_connection(Recording, sock=ours)
             transport.set_protocol(make())
             peer.send(b"data")
-            await asyncio.sleep(0.01)
+            await delivered(stage)
             closing = transport.is_closing()
             transport.set_protocol(old)
             transport.abort()
@@ -619,7 +630,7 @@ def sock_operation(take_away: str) -> Row:
             said = outcomes(calls[take_away])
             await turns(2)
             peer.send(b"data")
-            await asyncio.sleep(0.01)
+            await delivered(stage)
             said += [task.done(), *(other.done() for other in others)]
             for each in (task, *others):
                 each.cancel()
