@@ -244,7 +244,7 @@ def test_the_table_explains_what_is_not_ok(windows):
 
 
 def test_junit_counts_failures_errors_and_skips(windows):
-    windows.facts[1].observation = "a\x00b"
+    windows.facts[1].observation = windows.facts[4].reason = "a\x00b"
     root = ElementTree.fromstring(tables.junit(windows).partition("\n")[2])
     assert (root.get("tests"), root.get("failures"), root.get("errors"), root.get("skipped")) == (
         "7",

@@ -51,6 +51,10 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "sigbreak": (lambda: hasattr(signal, "SIGBREAK"), "this system has no SIGBREAK"),
     "sigchld": (lambda: hasattr(signal, "SIGCHLD"), "this system has no SIGCHLD"),
     "subinterpreters": (_has_subinterpreters, "this Python has no sub-interpreters"),
+    "unwatched_files": (
+        lambda: sys.platform in ("linux", "win32"),
+        "this system can watch regular files",
+    ),
     "windows": (lambda: sys.platform == "win32", "only Windows has this"),
 }
 

@@ -103,10 +103,11 @@ def junit(report: Report) -> str:
             time=f"{fact.duration:.3f}",
         )
         if fact.verdict == verdict.NOT_APPLICABLE:
-            ElementTree.SubElement(case, "skipped", message=fact.reason)
+            ElementTree.SubElement(case, "skipped", message=one_line(fact.reason))
         elif fact.bad:
             tag = "failure" if fact.verdict == verdict.FAIL else "error"
-            problem = ElementTree.SubElement(case, tag, type=fact.verdict, message=fact.reason)
+            reason = one_line(fact.reason)
+            problem = ElementTree.SubElement(case, tag, type=fact.verdict, message=reason)
             problem.text = _printable(_facts(fact))
     ElementTree.indent(suite)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
