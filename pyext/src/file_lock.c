@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* _core.LockFile and _core.HeldLock: evenshim's file locks, one object of C each.
  *
- * Thin: what a wait is to a program stands in evenloop/_filelock.py. A LockFile is an opened file, a
+ * Thin: what a wait is to a program stands in evenloop/_filelock.py. A LockFile is an open file, a
  * HeldLock one hold; a hold outlives its file. Both belong to no loop and may be used from any
  * thread, in which they give the interpreter's lock back around whatever may have to ask a file
  * server. A hold that is dropped is released, with a ResourceWarning. What would break it: using
@@ -274,9 +274,9 @@ static PyType_Slot file_slots[] = {
 
 /* -- functions --------------------------------------------------------------------------------- */
 
-/* Opens, and tries the lock unless the caller is to wait in line. *lock is NULL where it would have to
- * wait, and where the path has become another file's meanwhile. Gives the lock back first: all of
- * this may go over a network. */
+/* Opens, and tries the lock unless the caller is to wait in line. *lock is NULL where it would have
+ * to wait, and where the path has become another file's meanwhile. Gives the interpreter's lock back
+ * first: all of this may go over a network. */
 static int open_and_try(const char *path, uint32_t flags, int mode, const ev_lock_wish_t *wish,
                         bool wait_in_line, es_lockfile_t **file, es_lock_t **lock) {
     int code = es_lockfile_open(path, flags, mode, file);

@@ -2,7 +2,7 @@
 /* _core.LockMonitor and _core.LockRequest: waiting for file locks without a thread.
  *
  * A monitor is the waiting room of one loop, or of one blocking call; evenloop/_filelock.py says
- * when to dispatch it. A request's callback(error, lock) runs once, inside dispatch(): error is None
+ * when to dispatch it. A request's callback(error, lock) runs once, in dispatch(): error is None
  * and lock a HeldLock; or an OSError, and lock is None, or for an upgrade the lock as it was. The
  * monitor keeps its requests alive until then. Threads: a monitor and its requests are used by one
  * thread at a time, which `user` checks; wait() and stop_waiting() are for any thread. What would

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* No graph of waits: in a release build a wait for oneself lasts until its deadline, or for ever. */
+/* No graph of waits: in a release build one for oneself lasts until its deadline, or for ever. */
 #include "lock_internal.h"
 
 void es__graph_hold(es_lock_t *lock) {

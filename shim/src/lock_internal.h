@@ -128,9 +128,9 @@ int es__lock_wait_by_monitor(es_lock_t *lock, int64_t timeout_ns, es_cancel_t *c
 /* lock_graph.c in debug builds, lock_graph_none.c in others.
  * es__graph_hold: the calling thread has this lock and will release it.
  * es__graph_drop: before a release; or nobody is known to release it.
- * es__graph_wait: before waiting for blocked_bytes without an end. 0: the wait is noted until one of
- *           the two above; ES_EDEADLK: it would never end, since those who have the bytes wait, in
- *           the end, for what the calling thread has.                                           */
+ * es__graph_wait: before waiting for blocked_bytes without an end. 0: the wait is noted until one
+ *           of the two above; ES_EDEADLK: it would never end, since those who have the bytes wait,
+ *           in the end, for what the calling thread has.                                        */
 void es__graph_hold(es_lock_t *lock);
 void es__graph_drop(es_lock_t *lock);
 int es__graph_wait(es_lock_t *lock);

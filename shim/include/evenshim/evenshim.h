@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* All of evenshim: one API for sockets, pipes, file locks, errors and processes that means the same on Windows
- * and Unix. */
+/* All of evenshim: one API for sockets, pipes, file locks, errors and processes that means the same
+ * on Windows and Unix. */
 #ifndef EVENSHIM_H
 #define EVENSHIM_H
 

@@ -16,8 +16,8 @@
  *   ES_EAGAIN     somebody else holds it (only where there was no waiting: a try, a timeout of 0)
  *   ES_ETIMEDOUT  it was not to be had in time
  *   ES_ECANCELED  the wait was cancelled
- *   ES_EDEADLK    waiting would never end: two upgrades, or an upgrade behind a waiting writer; in a
- *                 debug build also threads of one process in a circle (see es_lock_acquire)
+ *   ES_EDEADLK    waiting would never end: two upgrades, or an upgrade behind a waiting writer; in
+ *                 a debug build also threads of one process in a circle (see es_lock_acquire)
  *   ES_EBADF      an exclusive lock on a file that was opened ES_LOCK_READONLY
  *   ES_EINVAL     a range that overflows, an unknown kind or flag
  *   ES_ENOTSUP    this file system, or this mode, cannot do it; never a lock that locks nothing
@@ -138,13 +138,13 @@ ES_API int es_lock_try(es_lockfile_t *file, es_lock_kind_t kind, const es_range_
  *
  * A thread that already holds the same file through another object waits for itself, and threads
  * can wait for each other in a circle: for ever, unless there is a timeout or a cancel. evenshim
- * built for debugging (CMake's Debug, or -DEVENSHIM_LOCK_GRAPH=ON) refuses the call that would close
- * such a circle with ES_EDEADLK at once, be it this one or es_lock_convert; what it holds it keeps.
- * Looked at are waits of this process with neither a timeout nor a cancel, for they alone never
- * end otherwise. A lock counts as that thread's which took it, or converted it last; one that came
- * by a request (es_lock_start) is no thread's. So a program whose lock is to be released by another
- * thread than that, while the first waits for it, waits with a cancel, or by a request. Left out are
- * files with ES_LOCK_UNLINK_ON_RELEASE or ES_LOCK_ADOPT. */
+ * built for debugging (CMake's Debug, or -DEVENSHIM_LOCK_GRAPH=ON) refuses the call that would
+ * close such a circle with ES_EDEADLK at once, be it this one or es_lock_convert; what it holds it
+ * keeps. Looked at are waits of this process with neither a timeout nor a cancel, for they alone
+ * never end otherwise. A lock counts as that thread's which took it, or converted it last; one that
+ * came by a request (es_lock_start) is no thread's. So a program whose lock is to be released by
+ * another thread than that, while the first waits for it, waits with a cancel, or by a request.
+ * Left out are files with ES_LOCK_UNLINK_ON_RELEASE or ES_LOCK_ADOPT. */
 ES_API int es_lock_acquire(es_lockfile_t *file, es_lock_kind_t kind, const es_range_t *range,
                            int64_t timeout_ns, es_cancel_t *cancel, es_lock_t **out);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* OFD locks are in XNU since 10.15 under private names (sys/fcntl.h, bsd/kern/kern_descrip.c there);
- * their numbers have not changed. NOTE_FUNLOCK tells of the unlock of any lock of the file. */
+/* OFD locks are in XNU since 10.15 under private names (sys/fcntl.h, bsd/kern/kern_descrip.c
+ * there); their numbers have not changed. NOTE_FUNLOCK tells of any unlock of the file. */
 #ifndef EVENSHIM_SRC_LOCK_FLAGS_H
 #define EVENSHIM_SRC_LOCK_FLAGS_H
 

@@ -42,7 +42,8 @@ int es__helper_check(es__helper_t *helper); /* as es__prim_wait_check */
 int es__helper_end(es__helper_t *helper);   /* as es__prim_wait_end */
 
 /* lock_helper.c: fills in a new wait and puts it on the list. Fair, where the system has a queue: a
- * helper waits in it, and the manner is GRANTS; else BLIND, until the leaf finds a way to be told. */
+ * helper waits in it, and the manner is GRANTS; else BLIND, until the leaf finds a way to be told.
+ */
 void es__wait_begin(es__wait_t **waits, es__wait_t *wait, int is_fair, void (*wake)(void *context),
                     void *context);
 /* Whether the system would tell of what is freed. */

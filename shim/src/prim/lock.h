@@ -98,8 +98,8 @@ int es__prim_lock_free(es__hold_t *hold, es__bytes_t bytes);
  *           takes; whoever frees them wakes it, without a detour.
  *   pre:    as of a try.
  *   post:   0 and held, or a negative code and nothing has changed.
- *   errors: ES_EINTR by signals, over and over; ES_ENOTSUP this system, or this file system, has no
- *           queue to rely on, and the caller has to wait in another way.                          */
+ *   errors: ES_EINTR by signals, over and over; ES_ENOTSUP this system, or this file system, has
+ *           no queue to rely on, and the caller has to wait in another way.                      */
 int es__prim_lock_wait(es__hold_t *hold, es__bytes_t bytes, es_lock_kind_t kind);
 
 /* es__prim_lock_announce: tells waiters that something was freed without a close. Best effort. */
