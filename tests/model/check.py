@@ -45,6 +45,7 @@ class Search:
     kind: tuple[tuple[str, ...], tuple[str, ...]]
     defines: tuple[str, ...] = ()
     finds: str | None = None
+    processes_max: int = 9
 
 
 SEARCHES = (
@@ -54,6 +55,9 @@ SEARCHES = (
     Search("the same, conversion in two steps", SERVED, ("LIVENESS", "CONVERT_SPLIT")),
     Search("locks are granted for ever", PROGRESS),
     Search("the same, conversion in two steps", PROGRESS, ("CONVERT_SPLIT",)),
+    Search("adopted descriptors: exclusion, no deadlock", SAFETY, ("ADOPT",), processes_max=3),
+    Search("the same: who has the gate is served", SERVED, ("LIVENESS", "ADOPT"), processes_max=3),
+    Search("the same: locks are granted for ever", PROGRESS, ("ADOPT",), processes_max=3),
     Search(
         "fault: a writer skips RESERVED", SAFETY, ("FAULT_WRITER_SKIPS_RESERVED",), finds="deadlock"
     ),
@@ -83,6 +87,24 @@ SEARCHES = (
         PROGRESS,
         ("FAULT_UPGRADE_INSISTS",),
         finds="no progress",
+    ),
+    Search(
+        "fault: a bequest is taken for granted",
+        SAFETY,
+        ("ADOPT", "FAULT_BEQUEST_IS_TAKEN_FOR_GRANTED"),
+        finds="exclusion broken",
+    ),
+    Search(
+        "fault: the adopted descriptor has the doors",
+        SAFETY,
+        ("ADOPT", "FAULT_DOORS_ARE_THE_HEIRS"),
+        finds="deadlock",
+    ),
+    Search(
+        "fault: it waits with its old lock",
+        SAFETY,
+        ("ADOPT", "FAULT_HEIR_KEEPS_ITS_OLD_LOCK"),
+        finds="deadlock",
     ),
 )
 
@@ -129,7 +151,8 @@ def main() -> int:
             folder = (options.keep or Path(temporary)) / str(number)
             folder.mkdir(parents=True, exist_ok=True)
             # A fault shows between three.
-            processes = options.processes if what.finds is None else min(3, options.processes)
+            most = what.processes_max if what.finds is None else 3
+            processes = min(most, options.processes)
             started = time.monotonic()
             found, states, complete = search(what, processes, folder)
             good = found == what.finds and (complete or found is not None)

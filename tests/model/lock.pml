@@ -11,7 +11,9 @@
  * Deaths and cancelled waits come out of a purse of a few, else they would hide every deadlock: in all states with an empty
  * purse nobody can leave a wait but by being granted. tests/model/check.py runs it, each FAULT_ below has to be found.
  *
- * CONVERT_SPLIT: a system that cannot turn a shared lock into an exclusive one (LockFileEx): it lets go and locks again. */
+ * CONVERT_SPLIT: a system that cannot turn a shared lock into an exclusive one (LockFileEx): it lets go and locks again.
+ * ADOPT: locks are also given to a descriptor of somebody else's (ES_LOCK_ADOPT, a shell's `9>>FILE`), here the heir: it has
+ * DATA alone, keeps it when the process that got it dies, and may want the other kind of lock while it has one. */
 
 #ifndef N
 #define N 3
@@ -96,11 +98,21 @@ active [N] proctype process() {
     bool has_exclusive[3];
     bool reads;
     bool writes;
+#ifdef ADOPT
+    bool adopts;
+#endif
 
 idle:
     if
+#ifdef ADOPT
+    :: atomic { adopts = false; goto want_shared }
+    :: atomic { adopts = false; goto want_exclusive }
+    :: atomic { adopts = true; goto want_shared }
+    :: atomic { adopts = true; goto want_exclusive }
+#else
     :: goto want_shared
     :: goto want_exclusive
+#endif
     fi;
 
 want_shared:
@@ -109,27 +121,47 @@ want_shared:
     WAIT_SHARED(GATE, no_gate_for_reader);
 #elif !defined(FAULT_READER_SKIPS_GATE)
     WAIT_SHARED(GATE, idle);
-    WAIT_SHARED(DATA, shared_cancelled);
+    if
+    :: atomic { FREE_FOR_SHARED(DATA) -> shared_count[DATA]++; has_shared[DATA] = true }
+    :: atomic { !FREE_FOR_SHARED(DATA) -> shared_count[GATE]--; has_shared[GATE] = false; goto wait_without_gate }
+    :: atomic { deaths > 0 -> deaths--; goto death }
+    fi;
 #else
     WAIT_SHARED(DATA, idle);
 #endif
+reader_has_data:
     atomic { reads = true; readers++; EXCLUSION };
 progress_shared:
-#ifndef FAULT_READER_SKIPS_GATE
     MAY_DIE;
-    DROP_SHARED(GATE);
+#ifdef ADOPT
+    if
+    :: adopts -> has_shared[DATA] = false /* the heir's, which took it beside ours */
+    :: else
+    fi;
+#endif
+    atomic { shared_count[GATE] = shared_count[GATE] - has_shared[GATE]; has_shared[GATE] = false };
+#ifdef ADOPT
+    if
+    :: adopts -> goto heir_reads
+    :: else
+    fi;
 #endif
     goto hold_shared;
+
+wait_without_gate:
+    /* In the system's queue, which grants DATA past a gate that was shut meanwhile; or until told, and then anew. */
+    if
+    :: atomic { FREE_FOR_SHARED(DATA) -> shared_count[DATA]++; has_shared[DATA] = true; goto reader_has_data }
+    :: atomic { FREE_FOR_SHARED(DATA) -> goto want_shared }
+    :: atomic { cancels > 0 && !FREE_FOR_SHARED(DATA) -> cancels--; goto idle }
+    :: atomic { deaths > 0 -> deaths--; goto death }
+    fi;
 
 #ifdef FAULT_READER_TAKES_DATA_FIRST
 no_gate_for_reader:
     DROP_SHARED(DATA);
     goto idle;
 #endif
-
-shared_cancelled:
-    DROP_SHARED(GATE);
-    goto idle;
 
 hold_shared:
     MAY_DIE;
@@ -149,6 +181,12 @@ want_exclusive:
     WAIT_EXCLUSIVE(GATE, no_gate);
     TAKE_GATE;
     WAIT_EXCLUSIVE(DATA, no_data);
+#ifdef ADOPT
+    if
+    :: adopts -> goto bequeath
+    :: else
+    fi;
+#endif
     atomic { writes = true; writers++; EXCLUSION };
 progress_exclusive:
     MAY_DIE;
@@ -256,6 +294,80 @@ upgrade_without_gate:
 #endif
     goto hold_shared;
 
+#ifdef ADOPT
+bequeath:
+    /* An exclusive lock cannot go from one owner to another in one step. The doors are ours meanwhile, so that only a reader
+     * that stands in the queue can come between, and then the wait goes on. */
+#ifdef FAULT_BEQUEST_IS_TAKEN_FOR_GRANTED
+    atomic { writes = true; writers++; EXCLUSION };
+#endif
+    DROP_EXCLUSIVE(DATA);
+    if
+    :: atomic {
+           FREE_FOR_EXCLUSIVE(DATA) ->
+           exclusive[DATA] = true;
+#ifndef FAULT_BEQUEST_IS_TAKEN_FOR_GRANTED
+           writes = true;
+           writers++;
+#endif
+           EXCLUSION
+       }
+    :: !FREE_FOR_EXCLUSIVE(DATA) -> WAIT_EXCLUSIVE(DATA, no_data); goto bequeath
+    :: atomic { deaths > 0 -> deaths--; goto death }
+    fi;
+progress_bequeathed:
+    /* A death here does no more than these two. */
+    LEAVE_GATE;
+    DROP_EXCLUSIVE(RESERVED);
+    goto heir_writes;
+
+heir_reads:
+progress_heir_reads:
+    if
+    :: atomic { reads = false; readers--; shared_count[DATA]--; goto idle } /* its last copy is closed */
+    :: atomic { /* it wants to write: in one step if nobody is in the way, */
+           shared_count[DATA] == 1 ->
+           shared_count[DATA] = 0;
+           exclusive[DATA] = true;
+           reads = false;
+           readers--;
+           writes = true;
+           writers++;
+           EXCLUSION;
+           goto heir_writes
+       }
+    :: atomic { /* else it waits without what it had, since two that kept theirs would wait for each other */
+           shared_count[DATA] > 1 ->
+           reads = false;
+           readers--;
+#ifndef FAULT_HEIR_KEEPS_ITS_OLD_LOCK
+           shared_count[DATA]--;
+#endif
+           goto want_exclusive
+       }
+    fi;
+
+heir_writes:
+progress_heir_writes:
+    if
+    :: atomic { writes = false; writers--; exclusive[DATA] = false; goto idle }
+    :: atomic { /* to shared, but not past a gate that a waiting writer has shut */
+           FREE_FOR_SHARED(GATE) ->
+           writes = false;
+           writers--;
+           exclusive[DATA] = false;
+           reads = true;
+           readers++;
+           shared_count[DATA]++;
+           EXCLUSION;
+           goto heir_reads
+       }
+    :: atomic {
+           !FREE_FOR_SHARED(GATE) -> writes = false; writers--; exclusive[DATA] = false; goto want_shared
+       }
+    fi;
+#endif
+
 death:
     /* The kernel lets go of all that the process held, byte by byte, and a new process takes its place. */
     atomic {
@@ -268,6 +380,12 @@ death:
         reads = false;
         writes = false
     };
+#ifdef FAULT_DOORS_ARE_THE_HEIRS
+    if
+    :: adopts -> has_shared[GATE] = false; has_exclusive[GATE] = false; has_exclusive[RESERVED] = false
+    :: else
+    fi;
+#endif
     DROP_ALL(DATA);
     DROP_ALL(GATE);
     DROP_ALL(RESERVED);
