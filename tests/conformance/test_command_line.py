@@ -24,6 +24,11 @@ ONE = ("--check", "core.call_soon_fifo")
 
 WRONG = {
     "an unknown loop": (["run", "--loop", "fastloop"], "Unknown loop 'fastloop'"),
+    "a loop without a name": (["run", "--loop", ""], "Unknown loop ''"),
+    "nothing that can be run": (
+        ["run", "--loop", "asyncio", "--area", "dns", "--tier", "text"],
+        "None of these checks is of the tier text.",
+    ),
     "a missing module": (
         ["run", "--loop", "no_such_module:factory"],
         "The module 'no_such_module' cannot be imported: ModuleNotFoundError",

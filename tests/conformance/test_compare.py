@@ -90,6 +90,13 @@ def test_diff_of_a_report_with_itself_is_empty(linux):
     assert result.same == len(LINUX)
 
 
+def test_any_number_of_reports_can_be_compared(linux, windows):
+    lines = compare.text(compare.compare([linux] * 53 + [windows])).splitlines()
+    assert [line.partition(":")[0] for line in lines[24:28]] == ["Y", "Z", "A2", "B2"]
+    assert lines[53] == "B3: winloop, CPython 3.13.0, Windows (Wine 8.0)"
+    assert '  B3  FAIL "Closed"' in lines
+
+
 def test_allowed_differences_do_not_count_and_stale_ones_do(tmp_path, linux, windows):
     listed = tmp_path / "allowed.txt"
     listed.write_text(

@@ -112,7 +112,10 @@ def _factor(text: str) -> float:
 def selected(options: argparse.Namespace) -> list[Check]:
     """The checks that the options name."""
     chosen = register.select(register.load(), options.area, options.check)
-    return [check for check in chosen if not options.tier or check.tier in options.tier]
+    found = [check for check in chosen if not options.tier or check.tier in options.tier]
+    if not found:
+        raise Misuse(f"None of these checks is of the tier {' or '.join(options.tier)}.")
+    return found
 
 
 def run(options: argparse.Namespace) -> int:
@@ -120,7 +123,9 @@ def run(options: argparse.Namespace) -> int:
     if options.output is not None:
         report.must_be_writable(options.output)  # known before the run, whose results it takes
     previous = report.load(options.rerun_failures) if options.rerun_failures else None
-    loop = options.loop or (previous.loop["name"] if previous else "evenloop")
+    loop = options.loop
+    if loop is None:
+        loop = previous.loop["name"] if previous is not None else "evenloop"
     checks = selected(options)
     if previous is not None:
         must_be_same(previous, loop, options.rerun_failures)

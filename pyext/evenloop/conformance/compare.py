@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import ascii_uppercase
 
 from . import verdict
 from .check import Misuse
@@ -97,11 +98,12 @@ def read_allowed(path: Path) -> dict[str, str]:
 
 def text(result: Comparison, *, verbose: bool = False) -> str:
     """A comparison for people."""
-    lines = [f"{letter}: {title}" for letter, title in zip(letters(), result.titles, strict=False)]
+    names = letters(len(result.titles))
+    lines = [f"{letter}: {title}" for letter, title in zip(names, result.titles, strict=True)]
     lines.append("")
     for difference in result.surprises:
         lines.append(difference.name)
-        for letter, fact in zip(letters(), difference.facts, strict=False):
+        for letter, fact in zip(names, difference.facts, strict=True):
             lines.append(f"  {letter}  {describe(fact)}")
     explained = len(result.differences) - len(result.surprises)
     for name in result.stale:
@@ -120,9 +122,10 @@ def text(result: Comparison, *, verbose: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def letters() -> list[str]:
-    """A, B, C ..."""
-    return [chr(ord("A") + index) for index in range(26)]
+def letters(count: int) -> list[str]:
+    """A, B, C ... Z, A2, B2 ..."""
+    rounds = ["", *(str(number) for number in range(2, count // 26 + 2))]
+    return [letter + number for number in rounds for letter in ascii_uppercase][:count]
 
 
 def describe(fact: Fact) -> str:
