@@ -24,8 +24,9 @@
 #define ASK_CAP_NS   (250 * MS)
 
 /* A holder's death tells its waiters a moment before the lock is gone (Linux: __fput calls
- * fsnotify_close, then locks_remove_file), so a round that found it taken is repeated, thrice. */
-#define ECHO_COUNT    3
+ * fsnotify_close, then locks_remove_file), so a round that found it taken is repeated: soon, and
+ * for the case that the dying process has to wait for a processor in between, after seconds. */
+#define ECHO_COUNT    5
 #define ECHO_FIRST_NS MS
 #define ECHO_FACTOR   8
 

@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -232,6 +233,62 @@ static void deadlines_of_any_size_do_what_they_say(void **state) {
     lock_release(lock);
     es_lock_monitor_close(monitor);
     es_lockfile_close(file);
+}
+
+static int64_t clock_ns;
+
+static int clock_by_hand(clockid_t clock, struct timespec *now) {
+    (void)clock;
+    *now = (struct timespec){.tv_sec = (time_t)(clock_ns / S), .tv_nsec = (long)(clock_ns % S)};
+    return 0;
+}
+
+/* Turns of a loop, each when the monitor wants it, until it wants none; how long they took. With a
+ * descriptor, flock's lock of that goes in silence after four seconds. */
+static int64_t let_time_pass(es_lock_monitor_t *monitor, int fd) {
+    int64_t begun_ns = clock_ns;
+    int64_t pause_ns;
+
+    assert_code(es_lock_monitor_wait(monitor, 10 * S, NULL), 0);
+    assert_int_equal(es_lock_dispatch(monitor), 0);
+    while ((pause_ns = es_lock_monitor_timeout(monitor)) > 0) {
+        clock_ns += pause_ns;
+        if (fd >= 0 && clock_ns - begun_ns > 4 * S) {
+            assert_int_equal(flock(fd, LOCK_UN), 0);
+        }
+        assert_true(es_lock_dispatch(monitor) >= 0);
+    }
+    return clock_ns - begun_ns;
+}
+
+/* A killed holder's descriptor is closed before its lock goes, and a busy machine may let another
+ * thread run for seconds between the two. */
+static void a_death_that_is_told_before_the_lock_is_gone_loses_no_wake_up(void **state) {
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE | ES_LOCK_COMPAT_FLOCK);
+    int fd = open(lock_path, O_RDWR | O_CLOEXEC);
+    es_lock_monitor_t *monitor = NULL;
+    lock_answer_t answer = {.count = 0};
+
+    (void)state;
+    clock_ns = S;
+    es__sys.clock_gettime = clock_by_hand;
+    answer.req.data = &answer;
+    assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+    assert_code(es_lock_monitor_open(&monitor), 0);
+    assert_code(es_lock_start(monitor, &answer.req, file, ES_LOCK_EXCLUSIVE, NULL, ES_LOCK_FOREVER,
+                              lock_answer_keep),
+                0);
+    assert_int_equal(close(open(lock_path, O_RDONLY | O_CLOEXEC)), 0);
+    assert_true(let_time_pass(monitor, -1) < 10 * S); /* it does not ask for ever */
+    assert_int_equal(answer.count, 0);
+    assert_int_equal(close(open(lock_path, O_RDONLY | O_CLOEXEC)), 0);
+    (void)let_time_pass(monitor, fd);
+    assert_int_equal(answer.count, 1);
+    assert_code(answer.status, 0);
+    lock_release(answer.lock);
+    es_lock_monitor_close(monitor);
+    es_lockfile_close(file);
+    assert_int_equal(close(fd), 0);
 }
 
 /* ---- A cancel in any moment of an upgrade ---- */
@@ -555,6 +612,7 @@ int main(void) {
         WITH_FOLDER(without_descriptors_a_downgrade_is_told_all_the_same),
         WITH_FOLDER(a_full_disk_costs_the_record_and_not_the_lock),
         WITH_FOLDER(a_requests_storage_is_free_in_its_callback),
+        WITH_FOLDER(a_death_that_is_told_before_the_lock_is_gone_loses_no_wake_up),
         WITH_FOLDER(deadlines_of_any_size_do_what_they_say),
         WITH_FOLDER(a_cancel_in_any_moment_of_an_upgrade_keeps_the_shared_lock),
         WITH_FOLDER(no_lock_outlives_its_release_in_a_forked_child),
