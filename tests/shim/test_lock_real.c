@@ -740,6 +740,25 @@ static void a_range_does_not_remove_the_file(void **state) {
     }
 }
 
+/* Where a close drops the locks of others (the BSDs), descriptors are kept and used again. */
+static void locks_that_go_beside_one_that_stays_leave_nothing_open(void **state) {
+    es_lockfile_t *file = open_file();
+    es_lock_t *lock = take(file, ES_LOCK_SHARED);
+    int before;
+
+    (void)state;
+    release(take(file, ES_LOCK_SHARED));
+    before = real_open_count();
+    for (int turn = 0; turn < 100; turn++) {
+        release(take(file, ES_LOCK_SHARED));
+    }
+    assert_int_equal(real_open_count(), before);
+    assert_code(probe(file, ES_LOCK_EXCLUSIVE, NULL), ES_EAGAIN);
+    release(lock);
+    assert_code(probe(file, ES_LOCK_EXCLUSIVE, NULL), 0);
+    es_lockfile_close(file);
+}
+
 static void nothing_is_left_open(void **state) {
     int before;
 
@@ -787,6 +806,7 @@ int main(void) {
         IN_FOLDER(a_replaced_file_is_noticed),
         IN_FOLDER(a_file_removed_at_release_is_made_anew),
         IN_FOLDER(a_range_does_not_remove_the_file),
+        IN_FOLDER(locks_that_go_beside_one_that_stays_leave_nothing_open),
         IN_FOLDER(nothing_is_left_open),
     };
 

@@ -4,9 +4,10 @@
  * process keeps a table of the files on which it has locks: who among its holds has which bytes. A
  * try is judged there first and by fcntl second; a free gives the system only the bytes that no
  * other hold has; and while a file has locks none of its descriptors that pass through here is
- * closed: they wait in the table for the last lock to go. Another library that opens and closes the
- * file in this process still drops the locks: es_lock_verify is all that helps there. Everything
- * here is under one mutex; breaks if a descriptor of a locked file is closed elsewhere. */
+ * closed: they wait in the table for the last lock to go, or to be used again. Another library that
+ * opens and closes the file in this process still drops the locks: es_lock_verify is all that helps
+ * there. Everything here is under one mutex; breaks if a descriptor of a locked file is closed
+ * elsewhere. */
 #include "lock_posix.h"
 
 #include "error_internal.h"
@@ -320,13 +321,43 @@ void es__prim_lock_announce(es__hold_t *hold) {
     (void)es__sys.futimens((int)hold->native, NULL);
 }
 
+/* One of those that wait to be closed, else locks that come and go beside one that stays would use
+ * up all descriptors. -1: none fits. */
+static int take_late(int base, uint32_t flags) {
+    int access = (flags & ES_LOCK_READONLY) != 0 ? O_RDONLY : O_RDWR;
+    late_t *found = NULL;
+    inode_t *inode;
+    int fd = -1;
+
+    (void)pthread_mutex_lock(&mutex);
+    inode = find(base);
+    for (late_t **link = inode != NULL ? &inode->late : NULL; link != NULL && *link != NULL;
+         link = &(*link)->next) {
+        int status = es__sys.fcntl((*link)->fd, F_GETFL, 0);
+
+        if (status >= 0 && (status & O_ACCMODE) == access) {
+            found = *link;
+            *link = found->next;
+            fd = found->fd;
+            break;
+        }
+    }
+    (void)pthread_mutex_unlock(&mutex);
+    es_free(found);
+    return fd;
+}
+
 /* By the path, if it still leads there: there is no other way to an open description of one's own.
  */
 int es__lock_reopen(int base, const char *path, uint32_t flags) {
-    int fd = path != NULL ? es__lock_open_fd(path, flags & (uint32_t)ES_LOCK_READONLY, 0)
-                          : es__sys.fcntl(base, F_DUPFD_CLOEXEC, 3);
+    int fd = take_late(base, flags);
     int reason;
 
+    if (fd >= 0) {
+        return fd;
+    }
+    fd = path != NULL ? es__lock_open_fd(path, flags & (uint32_t)ES_LOCK_READONLY, 0)
+                      : es__sys.fcntl(base, F_DUPFD_CLOEXEC, 3);
     if (fd >= 0 && es__lock_same_file(base, fd) < 0) {
         reason = errno;
         es__lock_close_fd(fd);
