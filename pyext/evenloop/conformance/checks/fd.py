@@ -294,7 +294,7 @@ async def six_hundred_sockets(t: Trial) -> object:
 async def add_reader_terminal(t: Trial) -> object:
     """Both ends of a pseudoterminal can be watched.
 
-    portable: docs, loop.add_reader takes any descriptor that the selector takes; C130
+    portable: docs, loop.add_reader takes any descriptor that the selector takes
     """
     master, slave = os.openpty()
     t.at_end(os.close, master)

@@ -52,7 +52,7 @@ def program_without_standard_streams(t: Trial) -> object:
 
     The loop's own descriptors, and the ends of the pipes, then have these numbers.
 
-    spec: CPython's test_subprocess, test_close_fds_0_1_2; C061
+    spec: CPython's test_subprocess, test_close_fds_0_1_2
     """
     t.new_loop().close()  # a factory that raises says so here
     result = t.path / "result"

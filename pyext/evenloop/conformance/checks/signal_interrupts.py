@@ -61,7 +61,7 @@ def keyboardinterrupt_during_sock_recv(t: Trial) -> object:
 async def sigbreak_may_have_a_handler(t: Trial) -> object:
     """Ctrl-Break, Windows' own signal, can have a handler as SIGINT and SIGTERM can.
 
-    portable: D9; docs, signal.SIGBREAK
+    portable: D2; docs, signal.SIGBREAK
     """
     number: Any = getattr(signal, "SIGBREAK")  # noqa: B009 - only Windows has it
     called: list[int] = []

@@ -67,7 +67,7 @@ async def start_tls_with_buffered_stream_data(t: Trial) -> object:
 
     A client may send its ClientHello without waiting for the answer to STARTTLS.
 
-    spec: gh-142352
+    spec: gh-142352; C007
     """
     heard = asyncio.get_running_loop().create_future()
 
