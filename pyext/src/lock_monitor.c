@@ -159,6 +159,7 @@ static void keep_request(ev_lock_request_t *self, ev_lock_monitor_t *monitor) {
     monitor->requests = (ev_lock_request_t *)Py_NewRef((PyObject *)self);
 }
 
+/* In a forked child a coroutine that waited in the parent ends, but not the parent's request. */
 static PyObject *request_cancel(PyObject *op, PyObject *unused) {
     (void)unused;
     ev_lock_request_t *self = (ev_lock_request_t *)op;
@@ -172,7 +173,7 @@ static PyObject *request_cancel(PyObject *op, PyObject *unused) {
     }
     int code = es_lock_cancel(&self->req);
     leave(monitor, entry);
-    if (code != 0 && code != ES_EALREADY) {
+    if (code != 0 && code != ES_EALREADY && code != ES_EFORKED) {
         return ev_lock_error_set(monitor->state, code);
     }
     return PyBool_FromLong(code == 0);

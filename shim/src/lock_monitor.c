@@ -501,8 +501,17 @@ int64_t es_lock_monitor_timeout(const es_lock_monitor_t *monitor) {
     return at > now_ns ? at - now_ns : 0;
 }
 
+/* 0, or ES_EFORKED: in a forked child its descriptors are the parent's. */
+static int check_owner(const es_lock_monitor_t *monitor, const char *call) {
+    return monitor->generation == es_process_generation()
+               ? 0
+               : es__refuse(ES_EFORKED, ES_OP_LOCK, call);
+}
+
 int es_lock_monitor_wait(es_lock_monitor_t *monitor, int64_t timeout_ns, es_cancel_t *cancel) {
-    return es__prim_monitor_wait(monitor->prim, timeout_ns, cancel);
+    int code = check_owner(monitor, "es_lock_monitor_wait");
+
+    return code != 0 ? code : es__prim_monitor_wait(monitor->prim, timeout_ns, cancel);
 }
 
 void es_lock_monitor_wake(es_lock_monitor_t *monitor) {
@@ -551,7 +560,10 @@ int es_lock_start(es_lock_monitor_t *monitor, es_lock_req_t *req, es_lockfile_t 
     assert(monitor != NULL && file != NULL && cb != NULL);
     memset(own, 0, sizeof(*own));
     own->cb = cb;
-    code = es__lock_new(file, kind, range, &own->lock);
+    code = check_owner(monitor, "es_lock_start");
+    if (code == 0) {
+        code = es__lock_new(file, kind, range, &own->lock);
+    }
     if (code != 0) {
         return code;
     }
@@ -576,6 +588,9 @@ int es_lock_start_convert(es_lock_monitor_t *monitor, es_lock_req_t *req, es_loc
     int code = es__lock_check_convert(lock, kind);
 
     assert(monitor != NULL && cb != NULL);
+    if (code == 0) {
+        code = check_owner(monitor, "es_lock_start_convert");
+    }
     if (code != 0) {
         return code;
     }
@@ -593,9 +608,14 @@ int es_lock_start_convert(es_lock_monitor_t *monitor, es_lock_req_t *req, es_loc
 
 int es_lock_cancel(es_lock_req_t *req) {
     req_t *own = own_part(req);
+    int code;
 
     if (own->state != WAITING || own->queue == NULL) {
         return ES_EALREADY;
+    }
+    code = check_owner(own->monitor, "es_lock_cancel");
+    if (code != 0) {
+        return code;
     }
     stop(own->monitor, own, ES_ECANCELED);
     es__prim_monitor_wake(own->monitor->prim);
@@ -625,8 +645,9 @@ int es_lock_dispatch(es_lock_monitor_t *monitor) {
     int count;
 
     assert(monitor != NULL && !monitor->is_dispatching);
-    if (monitor->generation != es_process_generation()) {
-        return es__refuse(ES_EFORKED, ES_OP_LOCK, "es_lock_dispatch");
+    code = check_owner(monitor, "es_lock_dispatch");
+    if (code != 0) {
+        return code;
     }
     monitor->is_dispatching = 1;
     code = es__prim_monitor_collect(monitor->prim);

@@ -316,3 +316,33 @@ def test_a_forked_child_cannot_release_its_parents_lock(path, tmp_path):
         "0 False",
         "True",
     ]
+
+
+@pytest.mark.absent("fork-on-windows", "windows")
+@pytest.mark.parametrize("fair", [False, True])
+def test_a_forked_child_that_drops_who_waits_leaves_the_parents_wait_alone(path, tmp_path, fair):
+    source = """
+        import asyncio, os, warnings
+        from evenloop import BlockingFileLock, FileLock
+
+        async def main():
+            first, second = BlockingFileLock(PATH), FileLock(PATH, fair=FAIR)
+            first.acquire()
+            task = asyncio.create_task(second.acquire())
+            for _ in range(10):
+                await asyncio.sleep(0)
+            if (child := os.fork()) == 0:
+                task.get_coro().close()
+                os._exit(0)
+            print(os.waitpid(child, 0)[1], task.done())
+            first.release()
+            await task
+            print(second.held)
+            second.release()
+
+        warnings.simplefilter("ignore")
+        asyncio.run(main())
+    """
+    source = source.replace("PATH", repr(str(path))).replace("FAIR", str(fair))
+    process = support.run_child(tmp_path, source)
+    assert (process.stdout.splitlines(), process.stderr) == (["0 False", "exclusive"], "")

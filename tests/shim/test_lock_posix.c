@@ -99,6 +99,56 @@ static int check_in_child(es_lockfile_t *file, es_lock_t *lock, es_lock_monitor_
     return 0;
 }
 
+/* Its watches are in the parent's inotify, and its requests the parent's. */
+static int wait_in_child(es_lock_monitor_t *monitor, es_lock_req_t *waiting) {
+    const es_range_t range = {5, 5};
+    es_lockfile_t *own = NULL;
+    es_lock_t *reader = NULL;
+    es_lock_req_t req = {.data = NULL};
+
+    return es_lockfile_open(lock_path, 0, 0, &own) != 0 ||
+           es_lock_try(own, ES_LOCK_SHARED, &range, &reader) != 0 ||
+           es_lock_start(monitor, &req, own, ES_LOCK_EXCLUSIVE, NULL, S, lock_answer_keep) !=
+               ES_EFORKED ||
+           es_lock_start_convert(monitor, &req, reader, ES_LOCK_EXCLUSIVE, S, lock_answer_keep) !=
+               ES_EFORKED ||
+           es_lock_cancel(waiting) != ES_EFORKED ||
+           es_lock_monitor_wait(monitor, S, NULL) != ES_EFORKED ||
+           es_lock_dispatch(monitor) != ES_EFORKED || es_lock_kind(reader) != ES_LOCK_SHARED ||
+           es_lock_release(reader) != 0;
+}
+
+static void a_forked_child_cannot_wait_by_its_parents_monitor(void **state) {
+    static const uint32_t modes[] = {0, ES_LOCK_FAIR};
+
+    (void)state;
+    for (size_t index = 0; index < COUNT(modes); index++) {
+        es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE | modes[index]);
+        es_lock_monitor_t *monitor = NULL;
+        es_lock_t *lock = NULL;
+        lock_answer_t answer = {.count = 0};
+        pid_t child;
+
+        answer.req.data = &answer;
+        assert_code(es_lock_try(file, ES_LOCK_EXCLUSIVE, NULL, &lock), 0);
+        assert_code(es_lock_monitor_open(&monitor), 0);
+        assert_code(es_lock_start(monitor, &answer.req, file, ES_LOCK_EXCLUSIVE, NULL,
+                                  ES_LOCK_FOREVER, lock_answer_keep),
+                    0);
+        child = fork();
+        if (child == 0) {
+            _exit(wait_in_child(monitor, &answer.req));
+        }
+        assert_int_equal(exit_code(child), 0);
+        lock_release(lock);
+        lock_answer_await(monitor, &answer);
+        assert_code(answer.status, 0);
+        lock_release(answer.lock);
+        es_lock_monitor_close(monitor);
+        es_lockfile_close(file);
+    }
+}
+
 static void a_forked_child_can_neither_use_nor_release_a_lock(void **state) {
     es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
     es_lockfile_t *other = lock_path_open(0);
@@ -455,6 +505,7 @@ static void an_unlinked_file_stays_locked(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_FOLDER(a_forked_child_can_neither_use_nor_release_a_lock),
+        WITH_FOLDER(a_forked_child_cannot_wait_by_its_parents_monitor),
         WITH_FOLDER(a_release_is_complete_although_a_forked_child_lives),
         WITH_FOLDER(a_killed_parent_leaves_no_lock_with_its_child),
         WITH_FOLDER(of_a_hundred_waiters_one_gets_what_a_killed_holder_had),

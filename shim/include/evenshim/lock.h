@@ -194,7 +194,7 @@ typedef intptr_t es_pollable_t;
 ES_API int es_lock_monitor_open(es_lock_monitor_t **out);
 
 /* Closes. Requests that are not over are dropped without a callback and their locks released. NULL
- * is allowed. After fork the child may only close it. */
+ * is allowed. After fork the child can only close it; all else is ES_EFORKED there. */
 ES_API void es_lock_monitor_close(es_lock_monitor_t *monitor);
 
 /* Lives as long as the monitor. */
