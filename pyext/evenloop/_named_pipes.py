@@ -38,7 +38,9 @@ class PipeLoop:
 
     def accept_pipe(self, pipe: Any) -> asyncio.Future[Any]:
         """Return a future of `pipe`, done when a client has connected to it."""
-        return _Accept(self._loop, pipe)
+        accept = _Accept(self._loop, pipe)
+        self._loop._pipe_accepts.add(accept)
+        return accept
 
 
 class _Accept(asyncio.Future[Any]):

@@ -10,6 +10,7 @@ import operator
 import os
 import signal as signals
 import socket
+import weakref
 from asyncio import base_events, base_subprocess, trsock, windows_events, windows_utils
 from typing import Any
 
@@ -29,10 +30,12 @@ class WindowsLoop:
     """The Windows part of evenloop.Loop."""
 
     def _init_platform(self) -> None:
-        pass
+        self._pipe_accepts: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def _close_platform(self) -> None:
-        pass
+        # As the proactor does: a server that is collected later has nothing left to cancel.
+        for accept in list(self._pipe_accepts):
+            accept.cancel()
 
     def _process_self_data(self, data: bytes) -> None:
         """Signals arrived; the interpreter calls their Python handlers itself."""

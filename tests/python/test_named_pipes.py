@@ -8,8 +8,10 @@ on every system, has neither name.
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import os
+import sys
 
 import pytest
 import support
@@ -138,6 +140,21 @@ def test_closed_server_serves_nobody(loop, run, address):
             await loop.create_pipe_connection(Recorder, address)
 
     run(main())
+
+
+@on_windows
+def test_server_that_its_loop_leaves_behind_is_collected(address, monkeypatch):
+    """C023: its __del__ closes it without an exception; its pipes warn that nobody closed them."""
+    unraisable = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: unraisable.append(args.exc_type))
+    loop = support.new_loop()
+    servers = loop.run_until_complete(loop.start_serving_pipe(Recorder, address))
+    loop.run_until_complete(support.drain_callbacks())
+    loop.close()
+    servers.clear()
+    del loop
+    gc.collect()
+    assert set(unraisable) <= {ResourceWarning}
 
 
 @on_windows

@@ -769,6 +769,29 @@ def test_two_write_transports_of_one_descriptor_both_finish_what_is_queued(loop,
     run(main())
 
 
+@pytest.mark.evenloop_only  # the selector loop forgets the first of two that wait
+@pytest.mark.parametrize("how", ["close", "abort"])
+def test_an_idle_write_transport_that_ends_leaves_another_of_its_descriptor_at_work(loop, run, how):
+    """C139: what waits on the same file is not its own to cancel."""
+
+    async def main():
+        reading, writing = files()
+        same = Raw(writing.fileno(), "w", closefd=False)
+        first, first_protocol = await writer_of(writing)
+        second, second_protocol = await writer_of(same)
+        first.write(b"1" * MIB)
+        assert await loop.run_in_executor(None, reading.read, 1) == b"1"  # it has begun
+        getattr(second, how)()
+        assert await second_protocol.lost is None
+        _, protocol = await reader_of(reading)
+        await protocol.received(MIB - 1)
+        first.close()
+        assert await first_protocol.lost is None
+        await protocol.lost
+
+    run(main())
+
+
 # -- the standard streams ------------------------------------------------------------------------
 
 ECHO = """

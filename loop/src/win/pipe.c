@@ -33,6 +33,7 @@ typedef struct pipe {
     bool is_console;
     bool wants_reading;
     bool reading;
+    bool has_read; /* libuv may keep a read that waits, also after it was told to stop */
     bool wants_sending;
     bool wants_end;
     bool synchronous; /* the system does one thing at a time, and libuv has a thread do it */
@@ -100,6 +101,7 @@ static void sync_reading(pipe_t *pipe) {
         (void)uv_read_stop(&pipe->uv.stream);
         return;
     }
+    pipe->has_read = true;
     int status = uv_read_start(&pipe->uv.stream, on_memory, on_read);
     if (status != 0) {
         pipe->reading = false;
@@ -127,10 +129,12 @@ static void on_write_end(pipe_t *pipe, ssize_t count) {
 }
 
 /* Closing a handle cancels what is pending on it only when it is the last one, and the owner
- * still holds his. */
+ * still holds his. This cancels what is pending through the owner's other handles, too, so it is
+ * left alone where nothing of ours is. */
 static void cancel_pending(pipe_t *pipe) {
     uv_os_fd_t handle;
-    if (!pipe->is_console && uv_fileno(&pipe->uv.handle, &handle) == 0) {
+    bool pending = pipe->has_read || (pipe->in_flight && !pipe->sent_held);
+    if (pending && !pipe->is_console && uv_fileno(&pipe->uv.handle, &handle) == 0) {
         (void)CancelIoEx(handle, NULL);
     }
 }
