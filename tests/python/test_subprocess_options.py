@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import os
 import subprocess
 import sys
@@ -93,6 +94,8 @@ OPTIONS = {
     "group None": lambda: {"group": None},
     "group": lambda: {"group": os.getgid() if hasattr(os, "getgid") else 0},
     "extra_groups None": lambda: {"extra_groups": None},
+    "extra_groups": lambda: {"extra_groups": [os.getgid() if hasattr(os, "getgid") else 0]},
+    "extra_groups unknown": lambda: {"extra_groups": ["no-such-group-anywhere"]},
     "umask -1": lambda: {"umask": -1},
     "umask": lambda: {"umask": 0o77},
     "pipesize -1": lambda: {"pipesize": -1},
@@ -103,6 +106,16 @@ OPTIONS = {
     "env with NUL": lambda: {"env": support.child_environment(A="a\0b")},
     "env with NUL in a name": lambda: {"env": {"A\0": "b"}},
 }
+
+
+# What every test here gives a child anyway.
+ALWAYS = {"args", "stdin", "stdout", "stderr", "shell"}
+
+
+def test_every_argument_of_popen_is_tried():
+    """One that a later Python brings, too."""
+    tried = {name for option in OPTIONS.values() for name in option()}
+    assert set(inspect.signature(subprocess.Popen).parameters) - tried - ALWAYS == set()
 
 
 def failure(exc):
