@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""tls: connections that end badly, and what was read before TLS began."""
+"""tls: connections that end badly, what was read before TLS began, and handshakes in mid-stream."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import threading
 import weakref
 from typing import Any
 
-from ..certificate import client_context, server_context
+from ..certificate import AUTHORITY, client_context, server_context
 from ..protocols import Recorder
 from ..trial import Trial
 from ..versions import fixed_in
-from .tls import area, connect_to_thread
+from .tls import area, connect, connect_to_thread
 
 MUCH = 16 << 20  # more than the buffers of both ends hold
 
@@ -141,3 +141,27 @@ async def give_up(t: Trial, address: Any, context: ssl.SSLContext) -> str:
     except (OSError, TimeoutError) as error:
         return type(error).__name__
     return "connected"
+
+
+@area.check(expect={"asked": b"who?", "answered": b"me", "certificate of": "localhost"})
+async def handshake_in_mid_stream(t: Trial) -> object:
+    """A server may ask for the client's certificate later: messages of TLS between those of both.
+
+    It is what TLS 1.3 has in the place of renegotiation, which Python's ssl cannot ask for.
+
+    spec: docs, SSLObject.verify_client_post_handshake; CPython's test_ssl, TestPostHandshakeAuth
+    """
+    ours, theirs = client_context(), server_context(t.path)
+    ours.load_cert_chain(t.path / "certificate.pem")  # the server's serves as the client's
+    theirs.load_verify_locations(cadata=AUTHORITY)
+    theirs.verify_mode = ssl.CERT_REQUIRED
+    ours.post_handshake_auth = theirs.post_handshake_auth = True
+    transport, client, server = await connect(t, context=ours, server=theirs)
+    tls = server.transport.get_extra_info("ssl_object")
+    tls.verify_client_post_handshake()
+    server.transport.write(b"who?")
+    asked = await t.within(client.received(4))
+    transport.write(b"me")
+    answered = await t.within(server.received(2))
+    names = (tls.getpeercert() or {}).get("subjectAltName", ())
+    return {"asked": asked, "answered": answered, "certificate of": dict(names).get("DNS")}
