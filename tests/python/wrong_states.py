@@ -57,13 +57,9 @@ async def turns(count: int = 6) -> None:
 
 
 async def delivered(stage: Stage) -> None:
-    """Returns when the loop has told what has come before: what comes later to others is told."""
+    """Returns when the loop has told what has come before."""
     for _ in range(2):  # of one look at the sockets the order is anybody's
-        ours, peer = stage.pair(b"")
-        heard = stage.loop.create_task(stage.loop.sock_recv(ours, 1))
-        await turns(2)
-        peer.send(b"x")
-        await heard
+        await tables.hear(stage.loop)
     await turns()
 
 
