@@ -89,7 +89,12 @@ def protocol_callback_failed(
     loop: Any, protocol: Any, name: str, args: tuple[Any, ...], exception: BaseException
 ) -> None:
     """Report an exception of protocol.name(*args) as that of an ordinary callback."""
-    callback_failed(loop, asyncio.Handle(getattr(protocol, name), args, loop), exception)
+    callback = getattr(protocol, name, None)
+    if callback is None:  # that is what the exception says
+        context = {"message": "Exception in callback", "exception": exception}
+        loop.call_exception_handler(context)
+        return
+    callback_failed(loop, asyncio.Handle(callback, args, loop), exception)
 
 
 @functools.cache

@@ -376,6 +376,31 @@ def test_an_exception_in_datagram_received_is_a_callbacks(
     run(main())
 
 
+def test_a_protocol_without_callbacks_is_reported_and_the_loop_goes_on(
+    run: Run, errors: Any
+) -> None:
+    """Row C204: what it lacks is told one callback after the other."""
+
+    class Made:
+        def connection_made(self, transport: Any) -> None:
+            """All that asyncio looks for when it makes the endpoint."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(Made, local_addr=LOCAL)  # type: ignore[type-var]
+        transport.sendto(b"x", transport.get_extra_info("sockname"))
+        while not errors:
+            await asyncio.sleep(0.001)
+        transport.close()
+        await drain_callbacks()
+        received, lost = errors
+        assert names_callback(received, "_SelectorDatagramTransport._read_ready")
+        assert names_callback(lost, "_SelectorTransport._call_connection_lost")
+        errors.clear()
+
+    run(main())
+
+
 def test_an_exception_in_connection_lost_is_reported(run: Run, errors: Any) -> None:
     """Contract point 24, row C204."""
 
