@@ -227,7 +227,7 @@ class _Lock:
             if timeout_ns == 0:
                 raise _os_error(errno.EAGAIN, self._path)
             if timeout_ns == _FOREVER:
-                self._refuse_self_deadlock(holder)
+                self._refuse_self_deadlock(holder, self._kind)
         return found
 
     def _try(self, wait_in_line: bool) -> _core.HeldLock | _core.LockFile:
@@ -246,13 +246,15 @@ class _Lock:
             file, self._kind, self._offset, self._size, timeout_ns, over
         )
 
-    def _upgrades_at_once(self, held: _core.HeldLock, timeout_ns: int) -> bool:
+    def _upgrades_at_once(self, held: _core.HeldLock, holder: object, timeout_ns: int) -> bool:
         """Makes it exclusive, unless that has to wait and may."""
         try:
             held.convert(_core.LOCK_EXCLUSIVE)
         except BlockingIOError:
             if timeout_ns == 0:
                 raise
+            if timeout_ns == _FOREVER:
+                self._refuse_self_deadlock(holder, _core.LOCK_EXCLUSIVE)
             return False
         return True
 
@@ -316,17 +318,17 @@ class _Lock:
         _holding.pop(id(self), None)
         self._turn.release()
 
-    def _refuse_self_deadlock(self, holder: object) -> None:
+    def _refuse_self_deadlock(self, holder: object, kind: int) -> None:
         """A wait without end for what only the waiter itself could give up is an error instead."""
         for number, reference in list(_holding.items()):
             other = reference()
             if other is None:
                 _holding.pop(number, None)
-            elif other._holder is holder is not None and self._excludes(other):
+            elif other._holder is holder is not None and self._excludes(other, kind):
                 raise _os_error(errno.EDEADLK, self._path)
 
-    def _excludes(self, other: _Lock) -> bool:
-        if other.held == "shared" and self._kind == _core.LOCK_SHARED:
+    def _excludes(self, other: _Lock, kind: int) -> bool:
+        if other is self or (other.held == "shared" and kind == _core.LOCK_SHARED):
             return False
         whole = self._size == self._offset == 0, other._size == other._offset == 0
         if whole[0] != whole[1] or not _overlap(self, other):
@@ -430,7 +432,7 @@ class FileLock(_Lock):
         held = self._mine()
         timeout_ns = self._limit(timeout)
         with self._naming:
-            if not self._upgrades_at_once(held, timeout_ns):
+            if not self._upgrades_at_once(held, asyncio.current_task(), timeout_ns):
                 room = _lock_waiting.room_of(asyncio.get_running_loop())
                 self._upgrading = True
                 try:
@@ -513,7 +515,7 @@ class BlockingFileLock(_Lock):
         held = self._mine()
         timeout_ns = self._limit(timeout)
         with self._naming:
-            if not self._upgrades_at_once(held, timeout_ns):
+            if not self._upgrades_at_once(held, threading.current_thread(), timeout_ns):
                 self._upgrading = True
                 try:
                     _lock_waiting.wait_blocking(self._begin_upgrade(held, timeout_ns), _downgrade)

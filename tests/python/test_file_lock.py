@@ -387,6 +387,27 @@ def test_waiting_for_oneself_is_an_error_and_no_hang(run, path):
     run(main())
 
 
+def test_an_upgrade_that_would_wait_for_oneself_is_an_error_too(run, path):
+    async def main():
+        one, other = FileLock(path, shared=True), FileLock(path, shared=True)
+        async with one, other:
+            with pytest.raises(OSError) as refused:
+                await one.upgrade()
+            assert refused.value.errno == errno.EDEADLK
+            assert (one.held, other.held) == ("shared", "shared")
+            assert is_free(path, shared=True)
+            with pytest.raises(TimeoutError):
+                await one.upgrade(timeout=0.01)
+            task = asyncio.create_task(one.upgrade())  # another's wait ends with our release
+            await waiting(task)
+            other.release()
+            await task
+            one.downgrade()
+            await other.acquire()
+
+    run(main())
+
+
 def test_a_hard_link_names_the_same_lock(run, path, tmp_path):
     async def main():
         async with FileLock(path):

@@ -103,6 +103,12 @@ def test_a_thread_that_would_wait_for_itself_is_refused(path):
             lock.acquire(timeout=0.01)
         with pytest.raises(BlockingIOError):
             lock.acquire(timeout=0)
+    readers = [BlockingFileLock(path, shared=True) for _ in range(2)]
+    with readers[0], readers[1]:
+        with pytest.raises(OSError) as refused:
+            readers[0].upgrade()
+        assert refused.value.errno == errno.EDEADLK
+        assert readers[0].held == "shared"
 
 
 def test_a_lock_is_released_in_another_thread(path):
@@ -205,7 +211,7 @@ def test_upgrade_and_downgrade(path):
             other.release()
 
         thread = in_thread(let_go)
-        ours.upgrade()
+        ours.upgrade(timeout=support.LIMIT)  # without it: a wait for what this thread has itself
         thread.join(support.LIMIT)
         assert ours.held == "exclusive"
         ours.downgrade()
