@@ -387,7 +387,8 @@ def test_a_protocol_without_callbacks_is_reported_and_the_loop_goes_on(
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_datagram_endpoint(Made, local_addr=LOCAL)  # type: ignore[type-var]
+        factory: Any = Made
+        transport, _ = await loop.create_datagram_endpoint(factory, local_addr=LOCAL)
         transport.sendto(b"x", transport.get_extra_info("sockname"))
         while not errors:
             await asyncio.sleep(0.001)
