@@ -153,6 +153,42 @@ def test_a_full_standard_output_is_said_in_a_sentence():
     assert "Traceback" not in done.stderr
 
 
+# A keeper that is told to end when it has made a check's folder, or is about to remove it.
+TOLD_TO_END = """
+import os, shutil, signal, sys, tempfile
+from evenloop.conformance import keeper
+
+tempfile.tempdir = os.getcwd()
+module, name = (tempfile, "mkdtemp") if sys.argv[1] == "made" else (shutil, "rmtree")
+original = getattr(module, name)
+
+def told(*args, **options):
+    setattr(module, name, original)
+    made = original(*args, **options) if module is tempfile else None
+    os.kill(os.getpid(), signal.SIGTERM)
+    return made or original(*args, **options)
+
+setattr(module, name, told)
+keeper.main("fork")
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason=OF_UNIX)
+@pytest.mark.parametrize("moment", ["made", "about to be removed"])
+def test_a_keeper_that_is_told_to_end_leaves_no_folder_whenever_that_is(tmp_path, moment):
+    request = {"check": ONE[1], "loop": "asyncio", "limit": 20.0, "margin": 2.0, "scale": 1.0}
+    done = subprocess.run(
+        [sys.executable, "-c", TOLD_TO_END, moment],
+        input=json.dumps(request) + "\n",
+        capture_output=True,
+        encoding="utf-8",
+        cwd=tmp_path,
+        timeout=55,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.skipif(os.name != "posix", reason=OF_UNIX)
 def test_ctrl_c_ends_the_run_and_leaves_nothing(tmp_path):
     environment = {**os.environ, "TMPDIR": str(tmp_path)}

@@ -250,6 +250,19 @@ def add_finding(result: dict[str, Any], finding: str) -> None:
         result.update(verdict=verdict.FAIL, reason=f"left behind: {finding}")
 
 
+@contextlib.contextmanager
+def sigterm_waits() -> Iterator[None]:
+    """Lets SIGTERM come only afterwards (Unix; Windows has none that a process could handle)."""
+    if os.name != "posix":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class Keeper:
     """Answers requests by running their checks."""
 
@@ -272,7 +285,8 @@ class Keeper:
         unfit = request["check"] and register.find(request["check"]).why_not()
         if unfit:
             return {"verdict": verdict.NOT_APPLICABLE, "reason": unfit, "duration": 0.0}
-        folder = self.folder = pathlib.Path(tempfile.mkdtemp(prefix="conformance-"))
+        with sigterm_waits():  # until give_up would find the folder
+            folder = self.folder = pathlib.Path(tempfile.mkdtemp(prefix="conformance-"))
         started = time.perf_counter()
         try:
             request = {**request, "folder": str(folder)}
@@ -288,8 +302,8 @@ class Keeper:
             return result
         finally:
             self.starter.child = 0
-            self.folder = None
             shutil.rmtree(folder, ignore_errors=True)
+            self.folder = None
 
     def read(
         self, folder: pathlib.Path, request: dict[str, Any], code: int | None, output: str
