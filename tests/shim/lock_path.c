@@ -54,6 +54,14 @@ void lock_answer_keep(es_lock_req_t *req, int status, es_lock_t *lock) {
     answer->lock = lock;
 }
 
+void lock_answer_begin(es_lock_monitor_t *monitor, lock_answer_t *answer, es_lockfile_t *file,
+                       es_lock_kind_t kind) {
+    answer->req.data = answer;
+    assert_code(
+        es_lock_start(monitor, &answer->req, file, kind, NULL, ES_LOCK_FOREVER, lock_answer_keep),
+        0);
+}
+
 void lock_answer_await(es_lock_monitor_t *monitor, const lock_answer_t *answer) {
     while (answer->count == 0) {
         (void)es_lock_monitor_wait(monitor, es_lock_monitor_timeout(monitor), NULL);

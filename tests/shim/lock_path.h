@@ -35,6 +35,10 @@ typedef struct lock_answer {
 
 void lock_answer_keep(es_lock_req_t *req, int status, es_lock_t *lock);
 
+/* Begins to wait for the lock, for ever. */
+void lock_answer_begin(es_lock_monitor_t *monitor, lock_answer_t *answer, es_lockfile_t *file,
+                       es_lock_kind_t kind);
+
 /* Drives the monitor as a loop does, until the answer is there. */
 void lock_answer_await(es_lock_monitor_t *monitor, const lock_answer_t *answer);
 

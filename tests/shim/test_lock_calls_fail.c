@@ -212,15 +212,12 @@ static void waits_go_well_without_inotify(void **state) {
         es_lock_t *lock = NULL;
         lock_answer_t answer = {.count = 0};
 
-        answer.req.data = &answer;
         script_begin();
         script_fail(cases[index].call, 0, SCRIPT_FOR_GOOD, cases[index].error);
         assert_code(es_lockfile_open(lock_path, ES_LOCK_CREATE, 0600, &file), 0);
         assert_code(es_lock_monitor_open(&monitor), 0);
         assert_code(es_lock_try(file, ES_LOCK_EXCLUSIVE, NULL, &lock), 0);
-        assert_code(es_lock_start(monitor, &answer.req, file, ES_LOCK_EXCLUSIVE, NULL,
-                                  ES_LOCK_FOREVER, lock_answer_keep),
-                    0);
+        lock_answer_begin(monitor, &answer, file, ES_LOCK_EXCLUSIVE);
         assert_true(es_lock_monitor_timeout(monitor) > 0);
         assert_true(es_lock_monitor_timeout(monitor) <= 50 * MS);
         lock_release(lock);

@@ -56,11 +56,8 @@ static void lost_events_lose_no_wake_up(void **state) {
     lock_answer_t answer = {.count = 0};
 
     (void)state;
-    answer.req.data = &answer;
     assert_code(es_lock_monitor_open(&monitor), 0);
-    assert_code(es_lock_start(monitor, &answer.req, file, ES_LOCK_EXCLUSIVE, NULL, ES_LOCK_FOREVER,
-                              lock_answer_keep),
-                0);
+    lock_answer_begin(monitor, &answer, file, ES_LOCK_EXCLUSIVE);
     assert_true(es_lock_monitor_timeout(monitor) == ES_LOCK_FOREVER);
     es__sys.read = read_overflow;
     lock_release(lock);
@@ -127,11 +124,8 @@ static void without_descriptors_a_downgrade_is_told_all_the_same(void **state) {
     lock_answer_t answer = {.count = 0};
 
     (void)state;
-    answer.req.data = &answer;
     assert_code(es_lock_monitor_open(&monitor), 0);
-    assert_code(es_lock_start(monitor, &answer.req, file, ES_LOCK_SHARED, NULL, ES_LOCK_FOREVER,
-                              lock_answer_keep),
-                0);
+    lock_answer_begin(monitor, &answer, file, ES_LOCK_SHARED);
     assert_true(es_lock_monitor_timeout(monitor) == ES_LOCK_FOREVER);
     es__sys.open = open_none;
     assert_code(es_lock_convert(lock, ES_LOCK_SHARED, 0, NULL), 0);
@@ -272,12 +266,9 @@ static void a_death_that_is_told_before_the_lock_is_gone_loses_no_wake_up(void *
     (void)state;
     clock_ns = S;
     es__sys.clock_gettime = clock_by_hand;
-    answer.req.data = &answer;
     assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
     assert_code(es_lock_monitor_open(&monitor), 0);
-    assert_code(es_lock_start(monitor, &answer.req, file, ES_LOCK_EXCLUSIVE, NULL, ES_LOCK_FOREVER,
-                              lock_answer_keep),
-                0);
+    lock_answer_begin(monitor, &answer, file, ES_LOCK_EXCLUSIVE);
     assert_int_equal(close(open(lock_path, O_RDONLY | O_CLOEXEC)), 0);
     assert_true(let_time_pass(monitor, -1) < 10 * S); /* it does not ask for ever */
     assert_int_equal(answer.count, 0);

@@ -129,12 +129,9 @@ static void a_forked_child_cannot_wait_by_its_parents_monitor(void **state) {
         lock_answer_t answer = {.count = 0};
         pid_t child;
 
-        answer.req.data = &answer;
         assert_code(es_lock_try(file, ES_LOCK_EXCLUSIVE, NULL, &lock), 0);
         assert_code(es_lock_monitor_open(&monitor), 0);
-        assert_code(es_lock_start(monitor, &answer.req, file, ES_LOCK_EXCLUSIVE, NULL,
-                                  ES_LOCK_FOREVER, lock_answer_keep),
-                    0);
+        lock_answer_begin(monitor, &answer, file, ES_LOCK_EXCLUSIVE);
         child = fork();
         if (child == 0) {
             _exit(wait_in_child(monitor, &answer.req));
