@@ -26,6 +26,7 @@ from .report import Fact, Report, this_python, this_system
 
 MARGIN_S = 2.0  # a check may take to begin, and after its limit to write down where it hangs
 WATCHDOG_S = 30.0  # after that the keeper itself is taken for dead
+END_S = 10.0  # on a busy machine it takes a killed check seconds to end, and then its folder goes
 UNSET = ("PYTHONASYNCIODEBUG", "PYTHONDEVMODE", "PYTHONWARNINGS", "PYTHONTRACEMALLOC")
 
 
@@ -88,7 +89,7 @@ class Lane:
             assert keeper.stdin is not None
             keeper.stdin.close()
         try:
-            keeper.wait(timeout=2)
+            keeper.wait(timeout=END_S)
         except subprocess.TimeoutExpired:
             keeper.kill()
             keeper.wait()
