@@ -15,10 +15,22 @@ from pathlib import Path
 
 import mutants
 import pytest
-from evenloop.conformance import check, runner, verdict
+from evenloop.conformance import check, runner, verdict, versions
 
 HERE = str(Path(__file__).resolve().parent)
-FAULTS = mutants.FAULTS if os.name == "posix" else {}
+
+
+def asked_here(name):
+    """Whether this Python has the fact; a fault of facts that it lacks can't be noticed."""
+    fact = check.find(name)
+    return versions.why_not(fact.since, fact.until, versions.running()) is None
+
+
+FAULTS = {
+    fault: names
+    for fault, names in mutants.FAULTS.items()
+    if os.name == "posix" and any(map(asked_here, names))
+}
 SCALE = 0.3  # time limits; a fault may be a hang
 
 
