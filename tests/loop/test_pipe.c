@@ -49,6 +49,15 @@ static void end(el_loop_t *loop, owner_t **owner, int which) {
     close_file(which);
 }
 
+/* After their streams were destroyed. */
+static void forget_both(void) {
+    owner_free(writer);
+    owner_free(reader);
+    writer = reader = NULL;
+    close_file(0);
+    close_file(1);
+}
+
 static int tear_down(void **state) {
     end(*state, &reader, 0);
     end(*state, &writer, 1);
@@ -191,11 +200,7 @@ static void a_synchronous_write_ends_whenever_its_stream_or_loop_does(void **sta
             el_stream_destroy(&writer->stream);
         }
         el_stream_destroy(&reader->stream);
-        owner_free(writer);
-        owner_free(reader);
-        writer = reader = NULL;
-        close_file(0);
-        close_file(1);
+        forget_both();
     }
     free(bytes);
 }
@@ -273,11 +278,7 @@ static void closing_the_loop_cuts_pipes_off(void **state) {
     assert_int_equal(writer->taken, writer->released);
     el_stream_destroy(&writer->stream);
     el_stream_destroy(&reader->stream);
-    owner_free(writer);
-    owner_free(reader);
-    writer = reader = NULL;
-    close_file(0);
-    close_file(1);
+    forget_both();
     free(bytes);
 }
 
@@ -287,11 +288,7 @@ static void a_destroyed_pipe_says_nothing(void **state) {
     el_stream_destroy(&reader->stream);
     turns(*state, 3);
     assert_int_equal(writer->counts[UP_LOST], 0);
-    owner_free(writer);
-    owner_free(reader);
-    writer = reader = NULL;
-    close_file(0);
-    close_file(1);
+    forget_both();
 }
 
 static void a_regular_file_is_refused(void **state) {

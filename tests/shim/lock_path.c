@@ -29,6 +29,7 @@ es_lock_t *lock_take(es_lockfile_t *file, es_lock_kind_t kind) {
     es_lock_t *lock = NULL;
 
     assert_code(es_lock_try(file, kind, NULL, &lock), 0);
+    assert_int_equal(es_lock_kind(lock), kind);
     return lock;
 }
 

@@ -16,18 +16,6 @@
 
 enum { WAITER_COUNT = 200, CANCEL_TURNS = 20000, RANGE_COUNT = 300 };
 
-static es_lockfile_t *open_file(void) {
-    return lock_path_open(ES_LOCK_CREATE);
-}
-
-static es_lock_t *take(es_lockfile_t *file, es_lock_kind_t kind) {
-    es_lock_t *lock = NULL;
-
-    assert_code(es_lock_try(file, kind, NULL, &lock), 0);
-    assert_int_equal(es_lock_kind(lock), kind);
-    return lock;
-}
-
 /* What a try gets; nothing is held after it. */
 static int probe(es_lockfile_t *file, es_lock_kind_t kind, const es_range_t *range) {
     es_lock_t *lock = NULL;
@@ -41,29 +29,25 @@ static int probe(es_lockfile_t *file, es_lock_kind_t kind, const es_range_t *ran
     return code;
 }
 
-static void release(es_lock_t *lock) {
-    assert_code(es_lock_release(lock), 0);
-}
-
 /* ---- Exclusion ---- */
 
 static void exclusive_excludes_all_and_shared_excludes_exclusive(void **state) {
-    es_lockfile_t *file = open_file();
-    es_lockfile_t *other = open_file();
-    es_lock_t *lock = take(file, ES_LOCK_EXCLUSIVE);
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
+    es_lockfile_t *other = lock_path_open(ES_LOCK_CREATE);
+    es_lock_t *lock = lock_take(file, ES_LOCK_EXCLUSIVE);
     es_lock_t *second;
 
     (void)state;
     assert_code(probe(other, ES_LOCK_SHARED, NULL), ES_EAGAIN);
     assert_code(probe(other, ES_LOCK_EXCLUSIVE, NULL), ES_EAGAIN);
     assert_code(probe(file, ES_LOCK_SHARED, NULL), ES_EAGAIN); /* the same file, another object */
-    release(lock);
-    lock = take(file, ES_LOCK_SHARED);
-    second = take(other, ES_LOCK_SHARED);
+    lock_release(lock);
+    lock = lock_take(file, ES_LOCK_SHARED);
+    second = lock_take(other, ES_LOCK_SHARED);
     assert_code(probe(other, ES_LOCK_EXCLUSIVE, NULL), ES_EAGAIN);
-    release(lock);
+    lock_release(lock);
     assert_code(probe(file, ES_LOCK_EXCLUSIVE, NULL), ES_EAGAIN);
-    release(second);
+    lock_release(second);
     assert_code(probe(other, ES_LOCK_EXCLUSIVE, NULL), 0);
     es_lockfile_close(file);
     es_lockfile_close(other);
@@ -79,8 +63,8 @@ static void ranges_exclude_where_they_overlap(void **state) {
         {{0, 100}, ES_EAGAIN}, {{15, 1}, ES_EAGAIN},
     };
     const es_range_t held = {10, 10};
-    es_lockfile_t *file = open_file();
-    es_lockfile_t *other = open_file();
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
+    es_lockfile_t *other = lock_path_open(ES_LOCK_CREATE);
     es_lock_t *lock = NULL;
 
     (void)state;
@@ -89,14 +73,14 @@ static void ranges_exclude_where_they_overlap(void **state) {
         assert_code(probe(other, ES_LOCK_EXCLUSIVE, &cases[index].range), cases[index].code);
         assert_code(probe(other, ES_LOCK_SHARED, &cases[index].range), cases[index].code);
     }
-    release(lock);
+    lock_release(lock);
     es_lockfile_close(file);
     es_lockfile_close(other);
 }
 
 static void many_ranges_are_held_at_once(void **state) {
     static es_lock_t *locks[RANGE_COUNT];
-    es_lockfile_t *file = open_file();
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
 
     (void)state;
     for (uint64_t index = 0; index < RANGE_COUNT; index++) {
@@ -112,7 +96,7 @@ static void many_ranges_are_held_at_once(void **state) {
         assert_code(probe(file, ES_LOCK_EXCLUSIVE, &free), 0);
     }
     for (size_t index = 0; index < RANGE_COUNT; index++) {
-        release(locks[index]);
+        lock_release(locks[index]);
     }
     es_lockfile_close(file);
 }
@@ -122,7 +106,7 @@ static void a_range_of_no_sense_is_refused(void **state) {
                                      {1, ES_LOCK_RANGE_MAX}, {UINT64_MAX, 2},
                                      {2, UINT64_MAX},        {0, UINT64_MAX}};
     static const es_range_t good[] = {{0, ES_LOCK_RANGE_MAX}, {ES_LOCK_RANGE_MAX - 1, 1}};
-    es_lockfile_t *file = open_file();
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
 
     (void)state;
     for (size_t index = 0; index < COUNT(bad); index++) {
@@ -137,9 +121,9 @@ static void a_range_of_no_sense_is_refused(void **state) {
 /* ---- Conversion ---- */
 
 static void a_lone_reader_upgrades_and_downgrades(void **state) {
-    es_lockfile_t *file = open_file();
-    es_lockfile_t *other = open_file();
-    es_lock_t *lock = take(file, ES_LOCK_SHARED);
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
+    es_lockfile_t *other = lock_path_open(ES_LOCK_CREATE);
+    es_lock_t *lock = lock_take(file, ES_LOCK_SHARED);
 
     (void)state;
     for (int turn = 0; turn < 3; turn++) {
@@ -152,27 +136,27 @@ static void a_lone_reader_upgrades_and_downgrades(void **state) {
         assert_code(probe(other, ES_LOCK_SHARED, NULL), 0);
         assert_code(probe(other, ES_LOCK_EXCLUSIVE, NULL), ES_EAGAIN);
     }
-    release(lock);
+    lock_release(lock);
     assert_code(probe(other, ES_LOCK_EXCLUSIVE, NULL), 0);
     es_lockfile_close(file);
     es_lockfile_close(other);
 }
 
 static void a_refused_upgrade_keeps_the_shared_lock(void **state) {
-    es_lockfile_t *file = open_file();
-    es_lockfile_t *other = open_file();
-    es_lock_t *lock = take(file, ES_LOCK_SHARED);
-    es_lock_t *reader = take(other, ES_LOCK_SHARED);
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
+    es_lockfile_t *other = lock_path_open(ES_LOCK_CREATE);
+    es_lock_t *lock = lock_take(file, ES_LOCK_SHARED);
+    es_lock_t *reader = lock_take(other, ES_LOCK_SHARED);
 
     (void)state;
     assert_code(es_lock_convert(lock, ES_LOCK_EXCLUSIVE, 0, NULL), ES_EAGAIN);
     assert_code(es_lock_convert(lock, ES_LOCK_EXCLUSIVE, 5 * MS, NULL), ES_ETIMEDOUT);
     assert_int_equal(es_lock_kind(lock), ES_LOCK_SHARED);
     assert_code(probe(other, ES_LOCK_SHARED, NULL), 0); /* the gate is open again */
-    release(reader);
+    lock_release(reader);
     assert_code(probe(other, ES_LOCK_EXCLUSIVE, NULL), ES_EAGAIN);
     assert_code(es_lock_convert(lock, ES_LOCK_EXCLUSIVE, 0, NULL), 0);
-    release(lock);
+    lock_release(lock);
     es_lockfile_close(file);
     es_lockfile_close(other);
 }
@@ -180,7 +164,7 @@ static void a_refused_upgrade_keeps_the_shared_lock(void **state) {
 static void ranges_upgrade_too(void **state) {
     const es_range_t range = {100, 50};
     const es_range_t part = {120, 1};
-    es_lockfile_t *file = open_file();
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
     es_lock_t *lock = NULL;
     es_lock_t *reader = NULL;
 
@@ -188,12 +172,12 @@ static void ranges_upgrade_too(void **state) {
     assert_code(es_lock_try(file, ES_LOCK_SHARED, &range, &lock), 0);
     assert_code(es_lock_try(file, ES_LOCK_SHARED, &part, &reader), 0);
     assert_code(es_lock_convert(lock, ES_LOCK_EXCLUSIVE, 0, NULL), ES_EAGAIN);
-    release(reader);
+    lock_release(reader);
     assert_code(es_lock_convert(lock, ES_LOCK_EXCLUSIVE, 0, NULL), 0);
     assert_code(probe(file, ES_LOCK_SHARED, &part), ES_EAGAIN);
     assert_code(es_lock_convert(lock, ES_LOCK_SHARED, 0, NULL), 0);
     assert_code(probe(file, ES_LOCK_SHARED, &part), 0);
-    release(lock);
+    lock_release(lock);
     es_lockfile_close(file);
 }
 
@@ -256,7 +240,7 @@ static void drive(es_lock_monitor_t *monitor, const answer_t *answer) {
 }
 
 static void a_request_that_need_not_wait_answers_in_the_next_dispatch(void **state) {
-    es_lockfile_t *file = open_file();
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
     es_lock_monitor_t *monitor = open_monitor();
     answer_t answer;
 
@@ -267,7 +251,7 @@ static void a_request_that_need_not_wait_answers_in_the_next_dispatch(void **sta
     assert_int_equal(es_lock_dispatch(monitor), 1);
     assert_code(answer.status, 0);
     assert_code(es_lock_cancel(&answer.req), ES_EALREADY);
-    release(answer.lock);
+    lock_release(answer.lock);
     assert_int_equal(es_lock_dispatch(monitor), 0);
     assert_true(es_lock_monitor_timeout(monitor) == ES_LOCK_FOREVER);
     es_lock_monitor_close(monitor);
@@ -275,21 +259,21 @@ static void a_request_that_need_not_wait_answers_in_the_next_dispatch(void **sta
 }
 
 static void a_waiting_request_gets_the_lock_when_it_is_released(void **state) {
-    es_lockfile_t *file = open_file();
-    es_lockfile_t *other = open_file();
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
+    es_lockfile_t *other = lock_path_open(ES_LOCK_CREATE);
     es_lock_monitor_t *monitor = open_monitor();
-    es_lock_t *lock = take(other, ES_LOCK_EXCLUSIVE);
+    es_lock_t *lock = lock_take(other, ES_LOCK_EXCLUSIVE);
     answer_t answer;
 
     (void)state;
     start(monitor, &answer, file, ES_LOCK_SHARED, ES_LOCK_FOREVER);
     assert_int_equal(es_lock_dispatch(monitor), 0);
     assert_int_equal(answer.count, 0);
-    release(lock);
+    lock_release(lock);
     drive(monitor, &answer);
     assert_code(answer.status, 0);
     assert_int_equal(es_lock_kind(answer.lock), ES_LOCK_SHARED);
-    release(answer.lock);
+    lock_release(answer.lock);
     es_lock_monitor_close(monitor);
     es_lockfile_close(file);
     es_lockfile_close(other);
@@ -297,9 +281,9 @@ static void a_waiting_request_gets_the_lock_when_it_is_released(void **state) {
 
 static void requests_on_one_file_are_served_in_order(void **state) {
     static answer_t answers[WAITER_COUNT];
-    es_lockfile_t *file = open_file();
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
     es_lock_monitor_t *monitor = open_monitor();
-    es_lock_t *lock = take(file, ES_LOCK_EXCLUSIVE);
+    es_lock_t *lock = lock_take(file, ES_LOCK_EXCLUSIVE);
 
     (void)state;
     answer_order = 0;
@@ -307,32 +291,32 @@ static void requests_on_one_file_are_served_in_order(void **state) {
         start(monitor, &answers[index], file, index % 3 == 0 ? ES_LOCK_EXCLUSIVE : ES_LOCK_SHARED,
               ES_LOCK_FOREVER);
     }
-    release(lock);
+    lock_release(lock);
     for (int index = 0; index < WAITER_COUNT; index++) {
         drive(monitor, &answers[index]);
         assert_code(answers[index].status, 0);
         assert_int_equal(answers[index].order, index);
-        release(answers[index].lock);
+        lock_release(answers[index].lock);
     }
     es_lock_monitor_close(monitor);
     es_lockfile_close(file);
 }
 
 static void a_writer_that_waits_stops_new_readers(void **state) {
-    es_lockfile_t *file = open_file();
-    es_lockfile_t *other = open_file();
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
+    es_lockfile_t *other = lock_path_open(ES_LOCK_CREATE);
     es_lock_monitor_t *monitor = open_monitor();
-    es_lock_t *reader = take(other, ES_LOCK_SHARED);
+    es_lock_t *reader = lock_take(other, ES_LOCK_SHARED);
     answer_t answer;
 
     (void)state;
     start(monitor, &answer, file, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER);
     assert_int_equal(es_lock_dispatch(monitor), 0);
     assert_code(probe(other, ES_LOCK_SHARED, NULL), ES_EAGAIN);
-    release(reader);
+    lock_release(reader);
     drive(monitor, &answer);
     assert_code(answer.status, 0);
-    release(answer.lock);
+    lock_release(answer.lock);
     assert_code(probe(other, ES_LOCK_SHARED, NULL), 0);
     es_lock_monitor_close(monitor);
     es_lockfile_close(file);
@@ -340,10 +324,10 @@ static void a_writer_that_waits_stops_new_readers(void **state) {
 }
 
 static void of_two_upgrades_the_second_is_a_deadlock(void **state) {
-    es_lockfile_t *file = open_file();
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
     es_lock_monitor_t *monitor = open_monitor();
-    es_lock_t *one = take(file, ES_LOCK_SHARED);
-    es_lock_t *two = take(file, ES_LOCK_SHARED);
+    es_lock_t *one = lock_take(file, ES_LOCK_SHARED);
+    es_lock_t *two = lock_take(file, ES_LOCK_SHARED);
     answer_t first;
     answer_t second;
 
@@ -356,36 +340,36 @@ static void of_two_upgrades_the_second_is_a_deadlock(void **state) {
     assert_int_equal(es_lock_kind(two), ES_LOCK_SHARED);
     assert_int_equal(first.count, 0);
     assert_code(es_lock_convert(two, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER, NULL), ES_EDEADLK);
-    release(two);
+    lock_release(two);
     drive(monitor, &first);
     assert_code(first.status, 0);
     assert_int_equal(es_lock_kind(one), ES_LOCK_EXCLUSIVE);
-    release(one);
+    lock_release(one);
     es_lock_monitor_close(monitor);
     es_lockfile_close(file);
 }
 
 static void an_upgrade_behind_a_waiting_writer_is_a_deadlock(void **state) {
-    es_lockfile_t *file = open_file();
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
     es_lock_monitor_t *monitor = open_monitor();
-    es_lock_t *reader = take(file, ES_LOCK_SHARED);
+    es_lock_t *reader = lock_take(file, ES_LOCK_SHARED);
     answer_t writer;
 
     (void)state;
     start(monitor, &writer, file, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER);
     assert_code(es_lock_convert(reader, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER, NULL), ES_EDEADLK);
-    release(reader);
+    lock_release(reader);
     drive(monitor, &writer);
     assert_code(writer.status, 0);
-    release(writer.lock);
+    lock_release(writer.lock);
     es_lock_monitor_close(monitor);
     es_lockfile_close(file);
 }
 
 static void a_downgrade_lets_waiting_readers_in(void **state) {
-    es_lockfile_t *file = open_file();
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
     es_lock_monitor_t *monitor = open_monitor();
-    es_lock_t *lock = take(file, ES_LOCK_EXCLUSIVE);
+    es_lock_t *lock = lock_take(file, ES_LOCK_EXCLUSIVE);
     answer_t reader;
     answer_t down;
 
@@ -397,19 +381,19 @@ static void a_downgrade_lets_waiting_readers_in(void **state) {
     assert_code(down.status, 0);
     drive(monitor, &reader);
     assert_code(reader.status, 0);
-    release(reader.lock);
-    release(lock);
+    lock_release(reader.lock);
+    lock_release(lock);
     es_lock_monitor_close(monitor);
     es_lockfile_close(file);
 }
 
 static void a_cancelled_upgrade_lets_waiting_readers_in(void **state) {
-    es_lockfile_t *file = open_file();
-    es_lockfile_t *other = open_file();
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
+    es_lockfile_t *other = lock_path_open(ES_LOCK_CREATE);
     es_lock_monitor_t *monitor = open_monitor();
     es_lock_monitor_t *elsewhere = open_monitor();
-    es_lock_t *one = take(file, ES_LOCK_SHARED);
-    es_lock_t *two = take(file, ES_LOCK_SHARED);
+    es_lock_t *one = lock_take(file, ES_LOCK_SHARED);
+    es_lock_t *two = lock_take(file, ES_LOCK_SHARED);
     answer_t upgrade;
     answer_t reader;
 
@@ -424,9 +408,9 @@ static void a_cancelled_upgrade_lets_waiting_readers_in(void **state) {
     assert_int_equal(es_lock_kind(one), ES_LOCK_SHARED);
     drive(elsewhere, &reader);
     assert_code(reader.status, 0);
-    release(reader.lock);
-    release(one);
-    release(two);
+    lock_release(reader.lock);
+    lock_release(one);
+    lock_release(two);
     es_lock_monitor_close(monitor);
     es_lock_monitor_close(elsewhere);
     es_lockfile_close(file);
@@ -434,9 +418,9 @@ static void a_cancelled_upgrade_lets_waiting_readers_in(void **state) {
 }
 
 static void deadlines_end_requests(void **state) {
-    es_lockfile_t *file = open_file();
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
     es_lock_monitor_t *monitor = open_monitor();
-    es_lock_t *lock = take(file, ES_LOCK_EXCLUSIVE);
+    es_lock_t *lock = lock_take(file, ES_LOCK_EXCLUSIVE);
     answer_t at_once;
     answer_t soon;
     answer_t behind;
@@ -453,7 +437,7 @@ static void deadlines_end_requests(void **state) {
     assert_code(soon.status, ES_ETIMEDOUT);
     assert_null(soon.lock);
     assert_true(es_lock_monitor_timeout(monitor) == ES_LOCK_FOREVER);
-    release(lock);
+    lock_release(lock);
     assert_code(probe(file, ES_LOCK_EXCLUSIVE, NULL), 0);
     es_lock_monitor_close(monitor);
     es_lockfile_close(file);
@@ -461,35 +445,35 @@ static void deadlines_end_requests(void **state) {
 
 /* One monitor holds and one waits; the wait is cancelled before, in, or after the release. */
 static void a_cancel_that_races_a_grant_loses_nothing(void **state) {
-    es_lockfile_t *file = open_file();
-    es_lockfile_t *other = open_file();
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
+    es_lockfile_t *other = lock_path_open(ES_LOCK_CREATE);
     es_lock_monitor_t *monitor = open_monitor();
     int granted_count = 0;
     uint32_t caps = 0;
 
     (void)state;
     for (int turn = 0; turn < CANCEL_TURNS; turn++) {
-        es_lock_t *lock = take(other, ES_LOCK_EXCLUSIVE);
+        es_lock_t *lock = lock_take(other, ES_LOCK_EXCLUSIVE);
         answer_t answer;
         int cancelled;
 
         start(monitor, &answer, file, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER);
         if (turn % 4 != 0) {
-            release(lock);
+            lock_release(lock);
         }
         if (turn % 4 == 2) {
             (void)es_lock_dispatch(monitor);
         }
         cancelled = answer.count == 0 ? es_lock_cancel(&answer.req) : ES_EALREADY;
         if (turn % 4 == 0) {
-            release(lock);
+            lock_release(lock);
         }
         drive(monitor, &answer);
         assert_true(answer.status == 0 || (cancelled == 0 && answer.status == ES_ECANCELED));
         if (answer.status == 0) {
             granted_count++;
             assert_code(probe(other, ES_LOCK_SHARED, NULL), ES_EAGAIN);
-            release(answer.lock);
+            lock_release(answer.lock);
         }
         assert_code(probe(other, ES_LOCK_EXCLUSIVE, NULL), 0);
     }
@@ -505,9 +489,9 @@ static void a_cancel_that_races_a_grant_loses_nothing(void **state) {
 static void closing_a_monitor_drops_its_requests(void **state) {
     static answer_t answers[3];
     int open_count = real_open_count();
-    es_lockfile_t *file = open_file();
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
     es_lock_monitor_t *monitor = open_monitor();
-    es_lock_t *lock = take(file, ES_LOCK_SHARED);
+    es_lock_t *lock = lock_take(file, ES_LOCK_SHARED);
 
     (void)state;
     start(monitor, &answers[0], file, ES_LOCK_SHARED, ES_LOCK_FOREVER); /* had, not told */
@@ -517,7 +501,7 @@ static void closing_a_monitor_drops_its_requests(void **state) {
     for (size_t index = 0; index < COUNT(answers); index++) {
         assert_int_equal(answers[index].count, 0);
     }
-    release(lock);
+    lock_release(lock);
     assert_code(probe(file, ES_LOCK_EXCLUSIVE, NULL), 0);
     es_lockfile_close(file);
     assert_int_equal(real_open_count(), open_count);
@@ -526,8 +510,8 @@ static void closing_a_monitor_drops_its_requests(void **state) {
 /* ---- Blocking ---- */
 
 static void waiting_for_oneself_ends_at_the_deadline(void **state) {
-    es_lockfile_t *file = open_file();
-    es_lock_t *lock = take(file, ES_LOCK_EXCLUSIVE);
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
+    es_lock_t *lock = lock_take(file, ES_LOCK_EXCLUSIVE);
     es_lock_t *second = NULL;
 
     (void)state;
@@ -535,16 +519,16 @@ static void waiting_for_oneself_ends_at_the_deadline(void **state) {
     assert_code(es_lock_acquire(file, ES_LOCK_EXCLUSIVE, NULL, MS, NULL, &second), ES_ETIMEDOUT);
     assert_code(es_lock_acquire(file, ES_LOCK_SHARED, NULL, 5 * MS, NULL, &second), ES_ETIMEDOUT);
     assert_null(second);
-    release(lock);
+    lock_release(lock);
     assert_code(es_lock_acquire(file, ES_LOCK_SHARED, NULL, INT64_MAX, NULL, &second), 0);
-    release(second);
+    lock_release(second);
     es_lockfile_close(file);
 }
 
 static void a_set_cancel_ends_every_wait(void **state) {
-    es_lockfile_t *file = open_file();
-    es_lock_t *lock = take(file, ES_LOCK_SHARED);
-    es_lock_t *other = take(file, ES_LOCK_SHARED);
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
+    es_lock_t *lock = lock_take(file, ES_LOCK_SHARED);
+    es_lock_t *other = lock_take(file, ES_LOCK_SHARED);
     es_lock_t *second = NULL;
     es_cancel_t *cancel = NULL;
 
@@ -557,9 +541,9 @@ static void a_set_cancel_ends_every_wait(void **state) {
     assert_int_equal(es_lock_kind(lock), ES_LOCK_SHARED);
     assert_code(probe(file, ES_LOCK_SHARED, NULL), 0);
     assert_code(es_lock_acquire(file, ES_LOCK_SHARED, NULL, ES_LOCK_FOREVER, cancel, &second), 0);
-    release(second);
-    release(other);
-    release(lock);
+    lock_release(second);
+    lock_release(other);
+    lock_release(lock);
     es_cancel_close(cancel);
     es_cancel_close(NULL);
     es_lockfile_close(file);
@@ -568,7 +552,7 @@ static void a_set_cancel_ends_every_wait(void **state) {
 static void fair_locks_obey_the_same_rules(void **state) {
     es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE | ES_LOCK_FAIR);
     es_lock_monitor_t *monitor = open_monitor();
-    es_lock_t *lock = take(file, ES_LOCK_EXCLUSIVE);
+    es_lock_t *lock = lock_take(file, ES_LOCK_EXCLUSIVE);
     es_lock_t *second = NULL;
     answer_t first;
     answer_t late;
@@ -577,13 +561,13 @@ static void fair_locks_obey_the_same_rules(void **state) {
     start(monitor, &first, file, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER);
     start(monitor, &late, file, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER);
     assert_code(es_lock_acquire(file, ES_LOCK_SHARED, NULL, 2 * MS, NULL, &second), ES_ETIMEDOUT);
-    release(lock);
+    lock_release(lock);
     drive(monitor, &first);
     assert_code(first.status, 0);
     assert_code(es_lock_cancel(&late.req), 0);
     drive(monitor, &late);
     assert_code(late.status, ES_ECANCELED);
-    release(first.lock);
+    lock_release(first.lock);
     assert_code(probe(file, ES_LOCK_EXCLUSIVE, NULL), 0);
     es_lock_monitor_close(monitor);
     es_lockfile_close(file);
@@ -618,9 +602,9 @@ static void what_cannot_be_locked_is_refused(void **state) {
 }
 
 static void a_file_for_reading_gives_shared_locks_alone(void **state) {
-    es_lockfile_t *writer = open_file();
+    es_lockfile_t *writer = lock_path_open(ES_LOCK_CREATE);
     es_lockfile_t *file = lock_path_open(ES_LOCK_READONLY);
-    es_lock_t *lock = take(file, ES_LOCK_SHARED);
+    es_lock_t *lock = lock_take(file, ES_LOCK_SHARED);
     es_lock_owner_t owner;
 
     (void)state;
@@ -629,17 +613,17 @@ static void a_file_for_reading_gives_shared_locks_alone(void **state) {
     assert_code(es_lock_owner_write(lock, NULL), ES_EBADF);
     assert_code(es_lock_owner_self(&owner), 0);
     assert_code(probe(writer, ES_LOCK_EXCLUSIVE, NULL), ES_EAGAIN);
-    release(lock);
+    lock_release(lock);
     es_lockfile_close(file);
     es_lockfile_close(writer);
 }
 
 static void bad_requests_are_refused(void **state) {
-    es_lockfile_t *file = open_file();
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
     es_lock_monitor_t *monitor = open_monitor();
     const es_range_t bad = {1, UINT64_MAX};
     es_lock_req_t req;
-    es_lock_t *lock = take(file, ES_LOCK_SHARED);
+    es_lock_t *lock = lock_take(file, ES_LOCK_SHARED);
 
     (void)state;
     assert_code(es_lock_start(monitor, &req, file, (es_lock_kind_t)3, NULL, 0, keep_answer),
@@ -651,7 +635,7 @@ static void bad_requests_are_refused(void **state) {
                 ES_EINVAL);
     assert_code(es_lock_release(NULL), ES_EINVAL);
     assert_int_equal(es_lock_dispatch(monitor), 0);
-    release(lock);
+    lock_release(lock);
     es_lock_monitor_close(monitor);
     es_lock_monitor_close(NULL);
     es_lockfile_close(file);
@@ -659,7 +643,7 @@ static void bad_requests_are_refused(void **state) {
 }
 
 static void a_wrapped_descriptor_excludes_like_any_other(void **state) {
-    es_lockfile_t *other = open_file();
+    es_lockfile_t *other = lock_path_open(ES_LOCK_CREATE);
     intptr_t descriptor = real_descriptor_open(lock_path);
     es_lockfile_t *file = NULL;
     es_lock_t *lock;
@@ -671,27 +655,27 @@ static void a_wrapped_descriptor_excludes_like_any_other(void **state) {
     real_descriptor_close(descriptor);
     assert_code(es_lockfile_caps(file, &caps), 0);
     assert_true((caps & ES_LOCK_CAN_LOCK) != 0);
-    lock = take(file, ES_LOCK_EXCLUSIVE);
+    lock = lock_take(file, ES_LOCK_EXCLUSIVE);
     assert_code(es_lock_verify(lock), 0);
     assert_code(probe(other, ES_LOCK_SHARED, NULL), ES_EAGAIN);
-    release(lock);
+    lock_release(lock);
     es_lockfile_close(file);
     es_lockfile_close(other);
 }
 
 static void a_replaced_file_is_noticed(void **state) {
-    es_lockfile_t *file = open_file();
-    es_lock_t *lock = take(file, ES_LOCK_EXCLUSIVE);
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
+    es_lock_t *lock = lock_take(file, ES_LOCK_EXCLUSIVE);
     es_lock_t *reader;
 
     (void)state;
     assert_code(es_lock_verify(lock), 0);
-    release(lock);
-    reader = take(file, ES_LOCK_SHARED);
+    lock_release(lock);
+    reader = lock_take(file, ES_LOCK_SHARED);
     assert_code(es_lock_verify(reader), 0);
     real_replace(lock_path);
     assert_code(es_lock_verify(reader), ES_ESTALE);
-    release(reader);
+    lock_release(reader);
     es_lockfile_close(file);
 }
 
@@ -700,20 +684,20 @@ static void a_file_removed_at_release_is_made_anew(void **state) {
     es_lockfile_t *file = lock_path_open(flags);
     es_lockfile_t *other = lock_path_open(flags);
     es_lock_monitor_t *monitor = open_monitor();
-    es_lock_t *lock = take(file, ES_LOCK_EXCLUSIVE);
+    es_lock_t *lock = lock_take(file, ES_LOCK_EXCLUSIVE);
     answer_t answer;
 
     (void)state;
     assert_code(probe(other, ES_LOCK_EXCLUSIVE, NULL), ES_EAGAIN);
     start(monitor, &answer, other, ES_LOCK_EXCLUSIVE, ES_LOCK_FOREVER);
     assert_int_equal(es_lock_dispatch(monitor), 0);
-    release(lock);
+    lock_release(lock);
     drive(monitor, &answer);
     assert_code(answer.status, 0);
     assert_true(real_exists(lock_path));
     assert_code(es_lock_verify(answer.lock), 0);
     assert_code(probe(file, ES_LOCK_EXCLUSIVE, NULL), ES_EAGAIN);
-    release(answer.lock);
+    lock_release(answer.lock);
     assert_false(real_exists(lock_path));
     es_lock_monitor_close(monitor);
     es_lockfile_close(file);
@@ -742,19 +726,19 @@ static void a_range_does_not_remove_the_file(void **state) {
 
 /* Where a close drops the locks of others (the BSDs), descriptors are kept and used again. */
 static void locks_that_go_beside_one_that_stays_leave_nothing_open(void **state) {
-    es_lockfile_t *file = open_file();
-    es_lock_t *lock = take(file, ES_LOCK_SHARED);
+    es_lockfile_t *file = lock_path_open(ES_LOCK_CREATE);
+    es_lock_t *lock = lock_take(file, ES_LOCK_SHARED);
     int before;
 
     (void)state;
-    release(take(file, ES_LOCK_SHARED));
+    lock_release(lock_take(file, ES_LOCK_SHARED));
     before = real_open_count();
     for (int turn = 0; turn < 100; turn++) {
-        release(take(file, ES_LOCK_SHARED));
+        lock_release(lock_take(file, ES_LOCK_SHARED));
     }
     assert_int_equal(real_open_count(), before);
     assert_code(probe(file, ES_LOCK_EXCLUSIVE, NULL), ES_EAGAIN);
-    release(lock);
+    lock_release(lock);
     assert_code(probe(file, ES_LOCK_EXCLUSIVE, NULL), 0);
     es_lockfile_close(file);
 }
