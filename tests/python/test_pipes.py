@@ -47,6 +47,13 @@ async def writer_of(file, factory=Recorder):
     return await asyncio.get_running_loop().connect_write_pipe(factory, file)
 
 
+async def two_writers():
+    """The reading end of a pipe, and two transports, with their protocols, of its writing end."""
+    reading, writing = files()
+    same = Raw(writing.fileno(), "w", closefd=False)
+    return reading, await writer_of(writing), await writer_of(same)
+
+
 # -- reading -------------------------------------------------------------------------------------
 
 
@@ -727,10 +734,7 @@ def test_one_descriptor_can_have_two_write_transports(loop, run):
     """C139: connect_write_pipe(sys.stdout) twice."""
 
     async def main():
-        reading, writing = files()
-        same = Raw(writing.fileno(), "w", closefd=False)
-        first, first_protocol = await writer_of(writing)
-        second, second_protocol = await writer_of(same)
+        reading, (first, first_protocol), (second, second_protocol) = await two_writers()
         first.write(b"1")
         second.write(b"2")
         first.write(b"3")
@@ -750,10 +754,7 @@ def test_two_write_transports_of_one_descriptor_both_finish_what_is_queued(loop,
     """C139."""
 
     async def main():
-        reading, writing = files()
-        same = Raw(writing.fileno(), "w", closefd=False)
-        first, first_protocol = await writer_of(writing)
-        second, second_protocol = await writer_of(same)
+        reading, (first, first_protocol), (second, second_protocol) = await two_writers()
         first.write(b"1" * MIB)
         second.write(b"2" * MIB)
         first.write(b"1" * MIB)
@@ -775,10 +776,7 @@ def test_an_idle_write_transport_that_ends_leaves_another_of_its_descriptor_at_w
     """C139: what waits on the same file is not its own to cancel."""
 
     async def main():
-        reading, writing = files()
-        same = Raw(writing.fileno(), "w", closefd=False)
-        first, first_protocol = await writer_of(writing)
-        second, second_protocol = await writer_of(same)
+        reading, (first, first_protocol), (second, second_protocol) = await two_writers()
         first.write(b"1" * MIB)
         assert await loop.run_in_executor(None, reading.read, 1) == b"1"  # it has begun
         getattr(second, how)()

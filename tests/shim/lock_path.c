@@ -69,3 +69,9 @@ void lock_answer_await(es_lock_monitor_t *monitor, const lock_answer_t *answer) 
         assert_true(es_lock_dispatch(monitor) >= 0);
     }
 }
+
+void lock_answer_granted(es_lock_monitor_t *monitor, const lock_answer_t *answer) {
+    lock_answer_await(monitor, answer);
+    assert_code(answer->status, 0);
+    lock_release(answer->lock);
+}

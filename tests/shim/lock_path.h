@@ -42,4 +42,7 @@ void lock_answer_begin(es_lock_monitor_t *monitor, lock_answer_t *answer, es_loc
 /* Drives the monitor as a loop does, until the answer is there. */
 void lock_answer_await(es_lock_monitor_t *monitor, const lock_answer_t *answer);
 
+/* The same; the answer must be the lock, which is given back. */
+void lock_answer_granted(es_lock_monitor_t *monitor, const lock_answer_t *answer);
+
 #endif

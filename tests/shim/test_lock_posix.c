@@ -138,9 +138,7 @@ static void a_forked_child_cannot_wait_by_its_parents_monitor(void **state) {
         }
         assert_int_equal(exit_code(child), 0);
         lock_release(lock);
-        lock_answer_await(monitor, &answer);
-        assert_code(answer.status, 0);
-        lock_release(answer.lock);
+        lock_answer_granted(monitor, &answer);
         es_lock_monitor_close(monitor);
         es_lockfile_close(file);
     }
